@@ -1,0 +1,310 @@
+"""The operations of a session, each written once.
+
+An operation is a *step* (:mod:`beesession.stepping`): a coroutine that the store runs either way, so that ``save()``
+and ``asave()`` are the same lines. A store object serves one request and keeps the data that the view sees, and a
+:class:`~beesession.snapshot.Snapshot` of the record that it came from. A save sends the difference of the two; if
+another request was faster, it makes the same changes to what is stored now.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from django.contrib.sessions.backends.base import CreateError
+
+from beesession import delta, signals
+from beesession.binding import bind
+from beesession.bound import BEGAN, BoundSession
+from beesession.exceptions import DecodeError, SessionConflict, SessionGone
+from beesession.provider import Conflict, Gone, Record
+from beesession.sid import fingerprint
+from beesession.snapshot import NOTHING, Snapshot
+from beesession.stepping import Call
+from beesession.tracking import SessionData
+
+GC_BATCH = 1000
+
+_SUPERSEDED = "Another request changed the session meanwhile, and {why}. Nothing was saved."
+
+
+class Operations(BoundSession):
+    """What happens between a session and its store. :class:`beesession.store.SessionStore` makes it Django's API."""
+
+    _data: SessionData  # what the view sees; absent until it is first asked for
+    _modified = False
+    _seen: Snapshot = NOTHING
+
+    @property
+    def modified(self) -> bool:
+        """Whether the session was assigned to, or a list or dict that was read from it has changed inside.
+
+        Set to False by hand, it disowns all that was changed so far, as with Django's engines.
+        """
+        self._modified = self._modified or self._changed_inside()
+        return self._modified
+
+    @modified.setter
+    def modified(self, value: bool) -> None:
+        self._modified = value
+        if not value and hasattr(self, "_data"):
+            self._data.take_back()
+
+    def _changed_inside(self) -> bool:
+        if not hasattr(self, "_data") or not self.bound_options().detect_nested_changes:
+            return False
+        data = self._data
+        if not data.handed_out:
+            return False
+        changes = delta.diff(_only(data.handed_out, self._seen.base()), _only(data.handed_out, data))
+        return bool(changes) and bool(self._changes())
+
+    # The steps ----------------------------------------------------------------------------------------------
+
+    async def _load(self, call: Call) -> SessionData:
+        sid = self.session_key
+        record = await self._fetch(call, sid) if sid else None
+        data = self._open(record, sid) if sid and record is not None else None
+        if hasattr(self, "_data"):
+            # A second look at the store must not change what this object's own changes are compared with.
+            return SessionData(data or {})
+        if record is None or data is None or sid is None:
+            self._session_key = None
+            self._seen = NOTHING
+            return SessionData()
+        self._seen = self._snapshot(record, sid)
+        return SessionData(data)
+
+    async def _exists(self, call: Call, sid: str | None) -> bool:
+        if sid is None or not self._validate_session_key(sid) or self._self_contained:
+            return False
+        return await self._fetch(call, sid) is not None
+
+    async def _create(self, call: Call) -> None:
+        ids = self.provider_class.ids(self.bound_options())
+        while not await self._insert(call, ids.new()):
+            pass  # the id is taken: draw another
+
+    async def _insert(self, call: Call, sid: str) -> bool:
+        if not hasattr(self, "_data"):
+            self._data = SessionData()
+        data = self._data
+        if self.bound_options().absolute_timeout is not None and BEGAN not in data:
+            data[BEGAN] = int(time.time())
+        key, lifetime, provider = self._store_key(sid), self._lifetime(data), self.provider
+        payload = self.codec().dumps(data, key)
+        record = await self._reach(call, provider.create, provider.acreate, key, payload, lifetime)
+        if record is None:
+            return False
+        self._took(sid, record, lifetime)
+        self.modified = True
+        await self._announce(call, signals.session_created, fingerprint=fingerprint(self.session_key))
+        return True
+
+    async def _save(self, call: Call, must_create: bool) -> None:
+        sid = self.session_key
+        if sid is None:
+            return await self._create(call)
+        if must_create:
+            if not await self._insert(call, sid):
+                raise CreateError
+            return None
+        record = await self._demand_record(call, sid)
+        self._modified = self.modified
+        changes = self._changes()
+        provider, key = self.provider, self._store_key(sid)
+        if changes:
+
+            async def swap(record: Record, data: Mapping[str, Any]) -> tuple[str, Record]:
+                payload, lifetime = self.codec().dumps(data, key), self._lifetime(data)
+                return sid, await self._reach(call, provider.swap, provider.aswap, key, record, payload, lifetime)
+
+            return await self._compare_and_set(call, sid, record, changes, swap)
+        lifetime = self._lifetime(self._data)
+        if self._seen.must_move(lifetime, self.bound_options().touch_interval):
+            try:
+                touched = await self._reach(call, provider.touch, provider.atouch, key, record, lifetime)
+            except Gone:
+                raise SessionGone from None
+            if touched.data != record.data:
+                # Another request has changed it. This object's changes are still relative to what it has read itself.
+                touched = replace(record, remaining=touched.remaining)
+            self._took(sid, touched, lifetime, self._seen.base_if_decoded)
+        return None
+
+    async def _cycle_key(self, call: Call) -> None:
+        if not hasattr(self, "_data") and self.session_key is not None:
+            self._data = await self._load(call)
+        old = self.session_key
+        if old is None:
+            return await self._create(call)
+        ids, provider = self.provider_class.ids(self.bound_options()), self.provider
+
+        async def regenerate(record: Record, data: Mapping[str, Any]) -> tuple[str, Record]:
+            new = ids.new()
+            old_key, new_key = self._store_key(old), self._store_key(new)
+            payload, lifetime = self.codec().dumps(data, new_key), self._lifetime(data)
+            return new, await self._reach(
+                call, provider.regenerate, provider.aregenerate, old_key, new_key, record, payload, lifetime
+            )
+
+        try:
+            record = await self._demand_record(call, old)
+            await self._compare_and_set(call, old, record, self._changes(), regenerate)
+        except SessionGone:
+            if delta.login(self._seen.base()) is not None:
+                raise
+            # A double click on "log in": the first request rotated this anonymous session away. Nothing that this
+            # request did not set itself may go into the new one.
+            self._data.become(self._changes().apply({}))
+            self._session_key = None
+            return await self._create(call)
+        self.modified = True
+        names = {"old_fingerprint": fingerprint(old), "fingerprint": fingerprint(self.session_key)}
+        await self._announce(call, signals.session_rotated, **names)
+        return None
+
+    async def _delete(self, call: Call, sid: str | None) -> None:
+        sid = self.session_key if sid is None else sid
+        if sid is None or not self._validate_session_key(sid):
+            return
+        provider = self.provider
+        existed = await self._reach(call, provider.destroy, provider.adestroy, self._store_key(sid))
+        if self._self_contained and sid == self.session_key:
+            # The browser holds the only record; it goes with the cookie, and the cookie with the key.
+            self._session_key = None
+            self._data = SessionData()
+        if existed:
+            await self._announce(call, signals.session_ended, fingerprint=fingerprint(sid))
+
+    @classmethod
+    async def _clear_expired(cls, call: Call) -> None:
+        provider = bind(cls.provider_class, cls.bound_options())
+        if provider.capabilities.gc:
+            while not (await call(provider.gc, provider.agc, GC_BATCH)).finished:
+                pass
+        elif not provider.capabilities.store_expires:
+            raise NotImplementedError(f"The {provider.name} engine cannot remove expired sessions.")
+
+    # The save loop --------------------------------------------------------------------------------------
+
+    async def _compare_and_set(
+        self,
+        call: Call,
+        sid: str,
+        record: Record,
+        changes: delta.Delta,
+        send: Callable[[Record, Mapping[str, Any]], Awaitable[tuple[str, Record]]],
+    ) -> None:
+        """Send the changes, made to the record as it is in the store, until it did not change in between.
+
+        :param send: sends data in place of a record, and returns the id under which it then lives; Conflict and Gone
+            tell that the stored record is another, or not there
+        """
+        base = self._seen.base()
+        data = changes.apply(base)
+        merged = False
+        for pause in _pauses(self.bound_options().save_timeout):
+            try:
+                new, stored = await send(record, data)
+            except Gone:
+                raise SessionGone from None
+            except Conflict as conflict:
+                current = conflict.record or await self._fetch(call, sid)
+                if current is None:
+                    raise SessionGone from None
+                data = await self._merge(call, sid, base, changes, current)
+                record, merged = current, True
+                if pause:
+                    await call(time.sleep, _sleep, pause)
+                continue
+            if merged:
+                self._data.become(data)
+            # After a merge the view holds the very objects that were merged: then the base must be decoded anew.
+            self._took(new, stored, self._lifetime(data), None if merged else data)
+            return
+        await self._announce(call, signals.session_conflict, fingerprint=fingerprint(sid), merged=False)
+        raise SessionConflict(_SUPERSEDED.format(why="again at each try for SAVE_TIMEOUT seconds"))
+
+    async def _merge(
+        self, call: Call, sid: str, base: Mapping[str, Any], changes: delta.Delta, current: Record
+    ) -> dict[str, Any]:
+        options = self.bound_options()
+        why = None
+        merged: dict[str, Any] = {}
+        try:
+            if options.on_conflict == "raise":
+                why = "ON_CONFLICT is 'raise'"
+            else:
+                merged = delta.merge(base, changes, self._decode(current, sid), options.merge_rules)
+        except delta.LoginLost:
+            raise SessionGone("The login of this session ended while this request was using it.") from None
+        except delta.Clash as clash:
+            why = f"both set {clash.key!r}"
+        except DecodeError:
+            why = "what it stored cannot be decoded"
+        await self._announce(call, signals.session_conflict, fingerprint=fingerprint(sid), merged=why is None)
+        if why is not None:
+            raise SessionConflict(_SUPERSEDED.format(why=why))
+        return merged
+
+    def _changes(self) -> delta.Delta:
+        """Return what this object has changed since it read or wrote the record."""
+        data = self._data
+        if not (self._modified or data.changed or data.handed_out):
+            return delta.Delta({}, frozenset())
+        base, view = self._seen.base(), dict(data)
+        found = delta.diff(base, view, cleared=data.cleared)
+        # A tuple that comes back as a list is no change; but only what differs is worth encoding to find out.
+        return delta.diff(base, self.codec().normalise(view), cleared=data.cleared) if found else found
+
+    # What is known of the record ------------------------------------------------------------------------
+
+    async def _demand_record(self, call: Call, sid: str) -> Record:
+        """Return the record that the changes are relative to; read it if the data was set without a load."""
+        if self._seen.record is not None:
+            return self._seen.record
+        record = await self._fetch(call, sid)
+        stored = self._open(record, sid) if record is not None else None
+        if record is None or stored is None:
+            raise SessionGone
+        self._seen = self._snapshot(record, sid)
+        if not hasattr(self, "_data"):
+            self._data = SessionData(stored)
+        return record
+
+    def _took(self, sid: str, record: Record, lifetime: float, base: dict[str, Any] | None = None) -> None:
+        """Take over what a write of this object has left in the store."""
+        if self._self_contained:
+            sid = record.sid
+        self._session_key = sid
+        self._seen = self._snapshot(record, sid, base=base, remaining=lifetime, written=True)
+        self._data.settle()
+
+
+async def _sleep(seconds: float) -> None:
+    await asyncio.sleep(seconds)  # asyncio.sleep itself is overloaded, which a Call cannot be typed for
+
+
+def _only(keys: set[str], data: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: data[key] for key in keys if key in data}
+
+
+def _pauses(timeout: float) -> Iterator[float]:
+    """Yield how long to wait after each lost try, until the time is over; at least one try is made.
+
+    The first tries follow at once. Then the wait is drawn from a window that grows to a few milliseconds only: it
+    has to part the writers, and a window that went on growing would starve the unlucky ones.
+    """
+    deadline = time.monotonic() + timeout
+    window = 0.0
+    for attempt in range(1_000_000):
+        yield random.uniform(0, window)
+        if time.monotonic() >= deadline:
+            return
+        if attempt >= 2:
+            window = min(max(2 * window, 0.0005), 0.005)

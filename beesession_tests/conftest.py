@@ -1,0 +1,47 @@
+"""Fixtures and rules of the whole suite."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from beesession_tests import skips
+from beesession_tests.engines import ENGINES, Engine, RunningEngine
+from beesession_tests.servers import Servers
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    """The servers of this session; nothing is started before it is asked for."""
+    with Servers() as running:
+        yield running
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest, servers: Servers, tmp_path: Path) -> Iterator[RunningEngine]:
+    """Each engine in turn: named by the settings, its store empty."""
+    chosen: Engine = request.param
+    with chosen.running(servers, tmp_path) as running:
+        yield running
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    return str(val) if isinstance(val, Engine) else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if skips.in_ci():
+        skips.refuse(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    if skips.in_ci():
+        skips.refuse(report)
+    return report

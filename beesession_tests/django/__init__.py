@@ -1,0 +1,1 @@
+"""Django's own session tests, run on each engine."""
