@@ -1,0 +1,125 @@
+"""The one list of engines. Tests that hold for each engine take the fixture ``engine``, which goes through it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from django.test import override_settings
+
+from beesession.binding import close_all
+from beesession.provider import Capabilities, Provider
+from beesession.store import SessionStore
+from beesession_tests.servers import Servers
+
+
+@dataclass(frozen=True)
+class Engine:
+    """One engine, and how it is set up for a test.
+
+    :ivar name: beego's name of it
+    :ivar provider_config: makes its PROVIDER_CONFIG, pointing at an empty store, from the servers and a directory of
+        the test's own
+    """
+
+    name: str
+    provider_config: Callable[[Servers, Path], str]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def module(self) -> str:
+        """The value of SESSION_ENGINE. The module, and so the driver, is imported by who needs more than that."""
+        return f"beesession.engines.{self.name}"
+
+    @property
+    def store_class(self) -> type[SessionStore]:
+        """Its SessionStore."""
+        found: type[SessionStore] = import_module(self.module).SessionStore
+        return found
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it promises."""
+        return self.store_class.provider_class.capabilities
+
+    @contextmanager
+    def running(self, servers: Servers, directory: Path) -> Iterator[RunningEngine]:
+        """Make this the engine of the settings, with an empty store, until the block ends."""
+        keys = {"PROVIDER_CONFIG": self.provider_config(servers, directory)}
+        with override_settings(SESSION_ENGINE=self.module, BEESESSION=keys):
+            try:
+                yield RunningEngine(self, keys)
+            finally:
+                close_all()
+
+
+@dataclass(frozen=True)
+class RunningEngine:
+    """An engine that the settings name.
+
+    :ivar engine: its entry in the list
+    :ivar settings: the BEESESSION that it runs with
+    """
+
+    engine: Engine
+    settings: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """beego's name of it."""
+        return self.engine.name
+
+    @property
+    def SessionStore(self) -> type[SessionStore]:
+        """The class that ``request.session`` is made of."""
+        return self.engine.store_class
+
+    @property
+    def provider(self) -> Provider:
+        """The provider under the present settings."""
+        provider: Provider = self.SessionStore.provider
+        return provider
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it promises."""
+        return self.engine.capabilities
+
+    def configured(self, **keys: Any) -> override_settings:
+        """Return a context manager under which BEESESSION has these keys, too."""
+        return override_settings(BEESESSION={**self.settings, **keys})
+
+
+def _nothing(servers: Servers, directory: Path) -> str:
+    return ""
+
+
+def _directory(servers: Servers, directory: Path) -> str:
+    return str(directory / "sessions")
+
+
+def _redis(servers: Servers, directory: Path) -> str:
+    servers.redis.flush()
+    return f"{servers.redis.host}:{servers.redis.port}"
+
+
+ENGINES = [
+    Engine("memory", _nothing),
+    Engine("file", _directory),
+    Engine("cookie", _nothing),
+    Engine("redis", _redis),
+]
+
+
+def engines_with(*capabilities: str) -> list[Engine]:
+    """Return the engines whose Capabilities promise each of these.
+
+    Restricts the fixture: ``@pytest.mark.parametrize("engine", engines_with("swap"), indirect=True)``.
+    """
+    return [engine for engine in ENGINES if all(getattr(engine.capabilities, name) for name in capabilities)]
