@@ -1,0 +1,318 @@
+"""``BeegoManager``: sessions configured as beego configures them, for a whole Django site or without its middleware."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Mapping, MutableMapping
+from dataclasses import replace
+from importlib import import_module
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.http import HttpRequest, HttpResponseBase
+from django.utils.cache import patch_vary_headers
+
+from beesession.beego import appconf, dsn, keys, mapping, registry
+from beesession.beego.session import BeegoSession, opened
+from beesession.conf import Options
+from beesession.exceptions import BeeSessionError
+from beesession.middleware import Transport, received
+from beesession.provider import Unavailable
+from beesession.sid import HashFunc
+from beesession.store import SessionStore
+
+logger = logging.getLogger("beesession")
+
+GC_BATCH = 1000
+
+
+class CannotCount(BeeSessionError, NotImplementedError):
+    """The engine cannot tell how many sessions are live."""
+
+
+class BeegoManager:
+    """A session manager from a beego configuration. Made by :meth:`from_conf`, :meth:`from_keys` or :meth:`new`.
+
+    In a settings module, :meth:`apply` makes the configuration the site's own, and the session middleware does the
+    rest. Without it, a view starts, releases and destroys its sessions here; several managers, of the same engine,
+    too, live side by side.
+
+    :ivar config: the configuration as it was understood
+    :ivar warnings: one sentence for each key that is renamed, ignored, or does not do what it seems to
+    """
+
+    def __init__(self, reading: keys.Reading, *, stacklevel: int = 1) -> None:
+        self.config = reading.config
+        self.warnings = reading.warnings
+        self._engine = registry.resolve(self.config.provider) if self.config.on else ""
+        self._store_class: type[SessionStore] | None = None
+        self._lock = threading.Lock()
+        self._collector: tuple[threading.Thread, threading.Event] | None = None
+        self._options = self._checked()
+        self.warnings += _doubts(self.config)
+        keys.report(self.warnings, stacklevel + 1)
+
+    def __repr__(self) -> str:
+        return f"<BeegoManager: {self.config.provider if self.config.on else 'sessions are off'}>"
+
+    @classmethod
+    def from_conf(cls, path: str | os.PathLike[str], runmode: str | None = None) -> BeegoManager:
+        """Return the manager that a beego configuration file asks for.
+
+        :param path: ``conf/app.conf``, or a file that ends in .json, .yaml or .toml
+        :param runmode: None: ``BEEGO_RUNMODE``, else the file's own, else "prod"
+        :raises ImproperlyConfigured: with file and line; keys that have nothing to do with sessions are left alone
+        """
+        try:
+            conf = appconf.read(path, runmode)
+        except appconf.AppConfError as error:
+            raise ImproperlyConfigured(str(error)) from error
+        entries = {name: entry for name in conf.names() if (entry := conf.entry(name)) is not None}
+        values = {name: entry.value for name, entry in entries.items()}
+        reading = keys.read_web(values, lambda name: entries[name].where, judge_all=False)
+        unread = tuple(
+            f"{conf.path}: no session key is taken from section [{name}]; a section is the name of a run mode"
+            for name in conf.unread_sections()
+        )
+        return cls(replace(reading, warnings=(*reading.warnings, *unread)), stacklevel=2)
+
+    @classmethod
+    def from_keys(cls, given: Mapping[str, object]) -> BeegoManager:
+        """Return the manager for web keys, such as ``{"sessionon": True, "sessionprovider": "redis"}``.
+
+        :param given: keys of ``app.conf`` in any case, with values of Python or as the file would have them
+        :raises ImproperlyConfigured: for each key that is no session key, and each wrong value
+        """
+        return cls(keys.read_web(given, lambda name: "BeegoManager.from_keys"), stacklevel=2)
+
+    @classmethod
+    def new(cls, provider: str, config: Mapping[str, object] | str) -> BeegoManager:
+        """Return the manager for a provider name and a ManagerConfig.
+
+        :param config: a mapping or JSON text; case does not matter
+        :raises ImproperlyConfigured: for an unknown provider, each unknown key, and each wrong value
+        """
+        reading = keys.read_library(config, "BeegoManager.new")
+        return cls(replace(reading, config=replace(reading.config, provider=provider)), stacklevel=2)
+
+    # Django settings --------------------------------------------------------------------------------------
+
+    def as_settings(self) -> dict[str, Any]:
+        """Return the Django settings that this configuration maps to, fit to be used as they are.
+
+        ``{}`` when sessions are off. Secrets of the provider string are in it.
+
+        :raises ImproperlyConfigured: for a provider string that cannot become an entry of DATABASES
+        """
+        try:
+            return mapping.settings_for(self.config, self._engine)
+        except dsn.DSNError as error:
+            raise ImproperlyConfigured(f"{error}") from error
+
+    def apply(self, namespace: MutableMapping[str, Any]) -> None:
+        """Merge :meth:`as_settings` into a settings module: ``manager.apply(globals())``, as its last line.
+
+        Nothing is discarded: lists grow, dicts get the keys that they lack (BEESESSION, CACHES and DATABASES, too),
+        and a value that the module has set itself wins, with a warning when beego's differs. Replaced are only
+        SESSION_ENGINE and Django's own session middleware. Applying twice changes nothing.
+        """
+        kept = mapping.merge_into(namespace, self.as_settings())
+        self.warnings += tuple(text for text in kept if text not in self.warnings)
+        keys.report(kept, 2)
+
+    # Sessions without the middleware ----------------------------------------------------------------------
+
+    def session_start(self, request: HttpRequest) -> BeegoSession:
+        """Return the session of this request, the same one each time; a new one if its id opens none.
+
+        The id is looked for where the session middleware would: cookie, then query and header, if they are on.
+        """
+        started = self._started(request)
+        if self not in started:
+            transport, sid = received(request, self.config.cookie_name, self._options)
+            store = self._store()(sid)
+            store.anonymous_only = transport is Transport.QUERY
+            started[self] = BeegoSession(store, self.session_release)
+        return started[self]
+
+    def session_release(self, session: BeegoSession, response: HttpResponseBase) -> None:
+        """Save the session, move its expiry, and put its id on the response.
+
+        An empty session that is new is neither stored nor sent.
+
+        :raises SessionGone: it was ended meanwhile; see ``SessionStore.save`` for the other errors
+        """
+        store = opened(session.store)
+        if not store.is_empty():
+            store.save()
+            self._send(response, str(store.session_key), self._cookie_age(store))
+
+    def session_regenerate_id(self, request: HttpRequest, response: HttpResponseBase) -> BeegoSession:
+        """Give the session of this request a new id, and put it on the response; the old one opens nothing any more.
+
+        A request without a session gets a new one.
+
+        :raises SessionGone: the session was ended meanwhile
+        """
+        session = self.session_start(request)
+        session.store.cycle_key()
+        self._send(response, str(session.store.session_key), self._cookie_age(session.store))
+        return session
+
+    def session_destroy(self, request: HttpRequest, response: HttpResponseBase) -> None:
+        """End the session of this request, however its id came, and take the id off the client."""
+        self.session_start(request).store.flush()
+        del self._started(request)[self]
+        config = self.config
+        if config.set_cookie:
+            response.delete_cookie(config.cookie_name, domain=config.domain or None, samesite=config.same_site or None)
+            response.cookies[config.cookie_name]["secure"] = config.secure or ""
+            response.cookies[config.cookie_name]["httponly"] = not config.disable_http_only or ""
+        if config.header:
+            response.headers[config.header_name] = ""
+
+    # The manager itself -----------------------------------------------------------------------------------
+
+    def get_active_session(self) -> int:
+        """Return how many sessions are live; expired ones are not counted.
+
+        :raises CannotCount: the engine cannot tell (beego answers 0 then)
+        """
+        provider = self._store().provider
+        number = provider.active().number if provider.capabilities.active else None
+        if number is None:
+            raise CannotCount(f"The {self.config.provider} engine cannot count its sessions.")
+        return number
+
+    def gc(self) -> int:
+        """Remove expired sessions now, and return how many; 0 where the store does that by itself."""
+        provider, removed, finished = self._store().provider, 0, False
+        while provider.capabilities.gc and not finished:
+            sweep = provider.gc(GC_BATCH)
+            removed, finished = removed + sweep.removed, sweep.finished
+        return removed
+
+    def start_gc(self) -> None:
+        """Remove expired sessions now and every gclifetime seconds from now on, in a daemon thread.
+
+        A second call changes nothing. An unreachable store is logged, and tried again the next time.
+
+        :raises ImproperlyConfigured: gclifetime is 0, which would never rest
+        """
+        interval = self.config.gc_lifetime
+        if interval <= 0:
+            raise ImproperlyConfigured("gclifetime: start_gc() needs a number of seconds above 0.")
+        with self._lock:
+            if self._collector is None or not self._collector[0].is_alive():
+                stop = threading.Event()
+                thread = threading.Thread(
+                    target=self._collect, args=(interval, stop), name="beesession-gc", daemon=True
+                )
+                self._collector = thread, stop
+                thread.start()
+
+    def stop_gc(self) -> None:
+        """End what :meth:`start_gc` started, after the collection that may be running; without one, do nothing."""
+        with self._lock:
+            collector, self._collector = self._collector, None
+        if collector is not None:
+            thread, stop = collector
+            stop.set()
+            thread.join()
+
+    def set_secure(self, secure: bool) -> None:
+        """Send the cookie over HTTPS only, or not."""
+        self.config = replace(self.config, secure=secure)
+
+    def set_hash_func(self, func: str | HashFunc, key: str | None = None) -> None:
+        """Pass the random bytes of new ids through a hash. To be called before the first session is started.
+
+        :param func: the name of a hash, such as "sha1", or a function (random bytes, key) -> hex digits
+        :raises ImproperlyConfigured: for a hash that would make unusable ids
+        """
+        before = self.config
+        self.config = replace(before, id_hash_func=func, id_hash_key=key)
+        try:
+            self._options = self._checked()
+        except ImproperlyConfigured:
+            self.config = before
+            raise
+        self._store_class = None
+
+    # Parts ------------------------------------------------------------------------------------------------
+
+    def _checked(self) -> Options:
+        """Return this manager's own options, after everything that can be checked without a store has been."""
+        config = self.config
+        if not config.on:
+            return Options()
+        if config.lifetime <= 0 or config.gc_lifetime < 0:
+            raise ImproperlyConfigured("sessiongcmaxlifetime (gclifetime, maxLifetime): it must be above 0 seconds.")
+        if config.provider in dsn.PARSERS:
+            try:
+                store = dsn.parse(config.provider, config.provider_config)
+            except dsn.DSNError as error:
+                raise ImproperlyConfigured(f"{error}") from error
+            self.warnings += tuple(f"sessionproviderconfig: {note}" for note in getattr(store, "notes", ()))
+        return Options.from_mapping(mapping.options_for(config), source="BeegoManager")
+
+    def _store(self) -> type[SessionStore]:
+        if not self.config.on:
+            raise ImproperlyConfigured("sessionon is false: this configuration has no sessions.")
+        if self._store_class is None:
+            engine = import_module(self._engine)
+            self._store_class = type("SessionStore", (engine.SessionStore,), {"options": self._options})
+        return self._store_class
+
+    @staticmethod
+    def _started(request: HttpRequest) -> dict[BeegoManager, BeegoSession]:
+        started: dict[BeegoManager, BeegoSession] = request.__dict__.setdefault("_beego_sessions", {})
+        return started
+
+    def _cookie_age(self, store: Any) -> int | None:
+        if "_session_expiry" in store:
+            return None if store.get_expire_at_browser_close() else int(store.get_expiry_age())
+        return self.config.cookie_lifetime if self.config.cookie_lifetime > 0 else None
+
+    def _send(self, response: HttpResponseBase, sid: str, max_age: int | None) -> None:
+        config = self.config
+        if config.set_cookie:
+            response.set_cookie(
+                config.cookie_name,
+                sid,
+                max_age=max_age,
+                domain=config.domain or None,
+                secure=config.secure,
+                httponly=not config.disable_http_only,
+                samesite=config.same_site or None,
+            )
+            patch_vary_headers(response, ("Cookie",))
+        if config.header:
+            response.headers[config.header_name] = sid
+            patch_vary_headers(response, (config.header_name,))
+
+    def _collect(self, interval: int, stop: threading.Event) -> None:
+        while not stop.is_set():
+            try:
+                self.gc()
+            except Unavailable as error:
+                logger.error("Expired sessions were not removed: %s.", type(error.__cause__ or error).__name__)
+            stop.wait(interval)
+
+
+def _doubts(config: keys.SessionConfig) -> tuple[str, ...]:
+    """What is allowed and will surprise."""
+    found = []
+    if config.on and not config.set_cookie:
+        found.append(
+            "sessionautosetcookie is off: a client that sends the header gets no cookie, any other still does from the "
+            "session middleware"
+            if config.header
+            else "sessionautosetcookie is off, and so is the header: without the session middleware, each request "
+            "starts a new session"
+        )
+    if config.on and config.same_site == "None" and not config.secure:
+        found.append("sessioncookiesamesite is None without enablehttps: browsers refuse such a cookie")
+    return tuple(found)
