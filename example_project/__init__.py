@@ -1,0 +1,1 @@
+"""The demo site: one place to try what a session can do, on any engine."""
