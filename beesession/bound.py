@@ -6,7 +6,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, ClassVar
 
 from django.contrib.sessions.backends.base import SessionBase
@@ -70,7 +70,7 @@ class BoundSession(SessionBase):
 
     async def _fetch(self, call: Call, sid: str) -> Record | None:
         provider = self.provider
-        return await self._reach(call, provider.read, provider.aread, self._store_key(sid))
+        return await self._reach(call, provider.read, provider.aread, self.store_key(sid))
 
     async def _reach(
         self, call: Call, verb: Callable[P, T], twin: Callable[P, Awaitable[T]], /, *args: P.args, **kwargs: P.kwargs
@@ -103,13 +103,17 @@ class BoundSession(SessionBase):
         return data
 
     def _decode(self, record: Record, sid: str) -> dict[str, Any]:
-        return self.codec().loads(record.data, self._store_key(sid))
+        return self._codec.loads(record.data, self.store_key(sid))
 
     def _snapshot(self, record: Record, sid: str, **known: Any) -> Snapshot:
         # The session may lose its id, in a flush, before the record is decoded.
         return Snapshot(record, partial(self._decode, record, sid), **known)
 
     # Ids and lifetimes --------------------------------------------------------------------------------------
+
+    @cached_property
+    def _codec(self) -> Codec:
+        return self.codec()
 
     def _validate_session_key(self, key: object) -> bool:
         return self.provider_class.ids(self.bound_options()).accepts(key)
@@ -118,9 +122,10 @@ class BoundSession(SessionBase):
     def _self_contained(self) -> bool:
         return self.provider_class.capabilities.self_contained
 
-    def _store_key(self, sid: str) -> str:
+    @classmethod
+    def store_key(cls, sid: str) -> str:
         """Return the key under which the store keeps a session: its id, or with HASH_KEYS the SHA-256 of it."""
-        if self.bound_options().hash_keys and not self._self_contained:
+        if cls.bound_options().hash_keys and not cls.provider_class.capabilities.self_contained:
             return hashlib.sha256(sid.encode("ascii")).hexdigest()
         return sid
 

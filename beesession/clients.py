@@ -46,11 +46,15 @@ class PerLoop(Generic[Client]):
         return client
 
     def close(self) -> None:
-        """Close the clients of this process, each one on its own loop. A loop that runs no more does it at its end."""
+        """Close the clients of this process, each one on its own loop. One that is running does it when it can."""
         for key in self._of_this_process():
             life = self._forget(key)
-            if life is not None and not key.loop.is_closed():
-                key.loop.call_soon_threadsafe(_end, key.loop, life)
+            if life is None or key.loop.is_closed():
+                continue
+            if key.loop.is_running() or _in_a_loop():
+                key.loop.call_soon_threadsafe(_end_soon, key.loop, life)
+            else:
+                key.loop.run_until_complete(_end(life))
 
     async def _life(self, key: _Key) -> AsyncGenerator[Client, None]:
         client = self._make()
@@ -78,14 +82,23 @@ class PerLoop(Generic[Client]):
         return self._lives.pop(key, None)
 
 
+async def _end(life: AsyncGenerator[Client, None]) -> None:
+    await life.aclose()
+
+
+# A loop keeps only weak references to its tasks.
 _ending: set[asyncio.Task[None]] = set()
 
 
-def _end(loop: asyncio.AbstractEventLoop, life: AsyncGenerator[Client, None]) -> None:
-    async def end() -> None:
-        await life.aclose()
-
-    task = loop.create_task(end())
-    # A loop keeps only weak references to its tasks.
+def _end_soon(loop: asyncio.AbstractEventLoop, life: AsyncGenerator[Client, None]) -> None:
+    task = loop.create_task(_end(life))
     _ending.add(task)
     task.add_done_callback(_ending.discard)
+
+
+def _in_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

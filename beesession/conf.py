@@ -167,6 +167,12 @@ class Options:
         "a header name of letters, digits and '-', or None",
         "Carry the id in this header, too (beesession's middleware).",
     )
+    set_cookie: bool = _key(
+        True,
+        _flag,
+        "True or False",
+        "Send the id in a cookie; False leaves HEADER_NAME as the only way (our middleware).",
+    )
     url_query: bool = _key(
         False, _flag, "True or False", "Accept the id of a session without a login from the URL's query."
     )
@@ -198,6 +204,8 @@ class Options:
                 )
             values[key.lower()] = value
         made = cls(**values, source=source)
+        if not made.set_cookie and made.header_name is None:
+            raise ImproperlyConfigured(f"{source}['SET_COOKIE'] can be False only with a HEADER_NAME to send ids in.")
         made.ids  # noqa: B018  (the id rule validates itself; a weak one must not wait for the first visitor)
         return made
 
@@ -253,7 +261,9 @@ def options() -> Options:
 
 
 # What a provider or the options may have been made from.
-DEPENDS_ON = frozenset({NAME, "CACHES", "DATABASES", "SECRET_KEY", "SECRET_KEY_FALLBACKS"})
+DEPENDS_ON = frozenset(
+    {NAME, "CACHES", "DATABASES", "SECRET_KEY", "SECRET_KEY_FALLBACKS", "SESSION_FILE_PATH", "BASE_DIR"}
+)
 
 
 @receiver(setting_changed)

@@ -50,6 +50,18 @@ class Delta:
     def __bool__(self) -> bool:
         return bool(self.set or self.deleted or self.cleared)
 
+    def normalised(self, base: Mapping[str, Any], normalise: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> Delta:
+        """Return what is left of the changes when the new values are what they will be once they have been stored.
+
+        :param normalise: gives data as it comes back from the store; a key may come back as another, too
+        """
+        values = normalise(self.set)
+        return Delta(
+            set={key: value for key, value in values.items() if self.cleared or _differ(key, base, values)},
+            deleted=self.deleted - values.keys(),
+            cleared=self.cleared,
+        )
+
     def apply(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Return ``data`` with these changes made; ``data`` stays as it is."""
         kept = {} if self.cleared else {key: value for key, value in data.items() if key not in self.deleted}

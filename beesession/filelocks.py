@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import stat
+import tempfile
 import time
 import zlib
 from collections.abc import Iterator
@@ -55,16 +55,15 @@ def make_folder(folder: str, root: str) -> None:
     status = os.lstat(folder)
     if not stat.S_ISDIR(status.st_mode) or status.st_uid not in {os.geteuid(), os.stat(root).st_uid}:
         raise FileExistsError(errno.EEXIST, f"{folder} must be a directory of the same owner")
-    probe = f".probe-{secrets.token_hex(8)}"
-    draft, place = os.path.join(folder, probe), os.path.join(root, probe)
-    with opened(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL):
-        pass
+    # A directory, since beego counts files; of one name, so that a process that dies here leaves nothing that stays.
+    probe, place = tempfile.mkdtemp(dir=folder), os.path.join(root, ".probe")
     try:
-        os.rename(draft, place)
+        os.rename(probe, place)
     except OSError:
-        os.unlink(draft)
+        os.rmdir(probe)
         raise
-    os.unlink(place)
+    with suppress(FileNotFoundError):  # another process that starts now has removed it
+        os.rmdir(place)
     # All at once: a command that another user runs later must not be the one that owns some of them.
     with opened(folder, DIRECTORY) as directory:
         for number in range(STRIPES):

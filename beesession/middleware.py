@@ -139,25 +139,24 @@ class SessionMiddleware(DjangoSessionMiddleware):
         self, request: HttpRequest, session: SessionStore, response: HttpResponseBase, had_cookies: set[str]
     ) -> None:
         """Send the id back the way it came, where that is not (only) the cookie that Django has set."""
-        transport, received = request._beesession  # type: ignore[attr-defined]
-        header = self._options().header_name
-        name = settings.SESSION_COOKIE_NAME
-        cookie = response.cookies.get(name)
-        if header is not None and session.accessed:
-            patch_vary_headers(response, (header,))
-        if transport is Transport.HEADER and header is not None:
-            if cookie is not None and name not in had_cookies:
-                del response.cookies[name]
-                response.headers[header] = cookie.value
-            elif received is not None and session.is_empty():
-                response.headers[header] = ""  # the session is over: forget the id
-        elif transport is Transport.QUERY:
-            # A cookie made from a link would let whoever sent the link choose the visitor's session. A new id, such as
-            # a login brings, is the visitor's own.
-            if cookie is not None and cookie.value == received and name not in had_cookies:
-                del response.cookies[name]
-        elif transport is Transport.NONE and header is not None and cookie is not None:
-            response.headers[header] = cookie.value
+        transport, sent = request._beesession  # type: ignore[attr-defined]
+        options = self._options()
+        header, name = options.header_name, settings.SESSION_COOKIE_NAME
+        # A view may have set a cookie of this name itself; that one is none of ours.
+        cookie = response.cookies.get(name) if name not in had_cookies else None
+        if header is not None:
+            if session.accessed:
+                patch_vary_headers(response, (header,))
+            if transport in (Transport.HEADER, Transport.NONE) or not options.set_cookie:
+                if cookie is not None:
+                    response.headers[header] = cookie.value
+                elif sent is not None and session.is_empty():
+                    response.headers[header] = ""  # the session is over: forget the id
+        # A cookie made from a link would let whoever sent the link choose the visitor's session. A new id, such as a
+        # login brings, is the visitor's own.
+        planted = transport is Transport.QUERY and cookie is not None and cookie.value == sent
+        if cookie is not None and (planted or transport is Transport.HEADER or not options.set_cookie):
+            del response.cookies[name]
 
     def _options(self) -> conf.Options:
         return self._store_class.bound_options()

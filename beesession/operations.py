@@ -21,13 +21,17 @@ from beesession import delta, signals
 from beesession.binding import bind
 from beesession.bound import BEGAN, BoundSession
 from beesession.exceptions import DecodeError, SessionConflict, SessionGone
-from beesession.provider import Conflict, Gone, Record
+from beesession.provider import Conflict, Gone, Record, Unavailable
 from beesession.sid import fingerprint
 from beesession.snapshot import NOTHING, Snapshot
 from beesession.stepping import Call
 from beesession.tracking import SessionData
+from beesession.turns import Turn
 
 GC_BATCH = 1000
+
+_LOST_TRIES = 3
+"""After so many, the writers of this process take turns."""
 
 _SUPERSEDED = "Another request changed the session meanwhile, and {why}. Nothing was saved."
 
@@ -38,6 +42,7 @@ class Operations(BoundSession):
     _data: SessionData  # what the view sees; absent until it is first asked for
     _modified = False
     _seen: Snapshot = NOTHING
+    _unanswered: bytes | None = None  # what was sent by a swap whose reply was lost
 
     @property
     def modified(self) -> bool:
@@ -58,9 +63,9 @@ class Operations(BoundSession):
         if not hasattr(self, "_data") or not self.bound_options().detect_nested_changes:
             return False
         data = self._data
-        if not data.handed_out:
+        if not data.watched:
             return False
-        changes = delta.diff(_only(data.handed_out, self._seen.base()), _only(data.handed_out, data))
+        changes = delta.diff(_only(data.watched, self._seen.base()), _only(data.watched, data))
         return bool(changes) and bool(self._changes())
 
     # The steps ----------------------------------------------------------------------------------------------
@@ -76,7 +81,7 @@ class Operations(BoundSession):
             self._session_key = None
             self._seen = NOTHING
             return SessionData()
-        self._seen = self._snapshot(record, sid)
+        self._seen = self._snapshot(record, sid, base=data)
         return SessionData(data)
 
     async def _exists(self, call: Call, sid: str | None) -> bool:
@@ -95,8 +100,8 @@ class Operations(BoundSession):
         data = self._data
         if self.bound_options().absolute_timeout is not None and BEGAN not in data:
             data[BEGAN] = int(time.time())
-        key, lifetime, provider = self._store_key(sid), self._lifetime(data), self.provider
-        payload = self.codec().dumps(data, key)
+        key, lifetime, provider = self.store_key(sid), self._lifetime(data), self.provider
+        payload = self._codec.dumps(data, key)
         record = await self._reach(call, provider.create, provider.acreate, key, payload, lifetime)
         if record is None:
             return False
@@ -113,15 +118,21 @@ class Operations(BoundSession):
             if not await self._insert(call, sid):
                 raise CreateError
             return None
+        if self._unanswered is not None:
+            await self._find_out(call, sid, self._unanswered)
         record = await self._demand_record(call, sid)
         self._modified = self.modified
         changes = self._changes()
-        provider, key = self.provider, self._store_key(sid)
+        provider, key = self.provider, self.store_key(sid)
         if changes:
 
             async def swap(record: Record, data: Mapping[str, Any]) -> tuple[str, Record]:
-                payload, lifetime = self.codec().dumps(data, key), self._lifetime(data)
-                return sid, await self._reach(call, provider.swap, provider.aswap, key, record, payload, lifetime)
+                payload, lifetime = self._codec.dumps(data, key), self._lifetime(data)
+                try:
+                    return sid, await self._reach(call, provider.swap, provider.aswap, key, record, payload, lifetime)
+                except Unavailable:
+                    self._unanswered = payload
+                    raise
 
             return await self._compare_and_set(call, sid, record, changes, swap)
         lifetime = self._lifetime(self._data)
@@ -146,8 +157,8 @@ class Operations(BoundSession):
 
         async def regenerate(record: Record, data: Mapping[str, Any]) -> tuple[str, Record]:
             new = ids.new()
-            old_key, new_key = self._store_key(old), self._store_key(new)
-            payload, lifetime = self.codec().dumps(data, new_key), self._lifetime(data)
+            old_key, new_key = self.store_key(old), self.store_key(new)
+            payload, lifetime = self._codec.dumps(data, new_key), self._lifetime(data)
             return new, await self._reach(
                 call, provider.regenerate, provider.aregenerate, old_key, new_key, record, payload, lifetime
             )
@@ -173,7 +184,7 @@ class Operations(BoundSession):
         if sid is None or not self._validate_session_key(sid):
             return
         provider = self.provider
-        existed = await self._reach(call, provider.destroy, provider.adestroy, self._store_key(sid))
+        existed = await self._reach(call, provider.destroy, provider.adestroy, self.store_key(sid))
         if self._self_contained and sid == self.session_key:
             # The browser holds the only record; it goes with the cookie, and the cookie with the key.
             self._session_key = None
@@ -208,25 +219,30 @@ class Operations(BoundSession):
         base = self._seen.base()
         data = changes.apply(base)
         merged = False
-        for pause in _pauses(self.bound_options().save_timeout):
-            try:
-                new, stored = await send(record, data)
-            except Gone:
-                raise SessionGone from None
-            except Conflict as conflict:
-                current = conflict.record or await self._fetch(call, sid)
-                if current is None:
+        timeout = self.bound_options().save_timeout
+        turn = Turn(self.store_key(sid))
+        try:
+            for lost, pause in enumerate(_pauses(timeout)):
+                if lost == _LOST_TRIES:
+                    await call(turn.take, turn.atake, timeout)
+                try:
+                    new, stored = await send(record, data)
+                except Gone:
                     raise SessionGone from None
-                data = await self._merge(call, sid, base, changes, current)
-                record, merged = current, True
-                if pause:
-                    await call(time.sleep, _sleep, pause)
-                continue
-            if merged:
-                self._data.become(data)
-            # After a merge the view holds the very objects that were merged: then the base must be decoded anew.
-            self._took(new, stored, self._lifetime(data), None if merged else data)
-            return
+                except Conflict as conflict:
+                    current = conflict.record or await self._fetch(call, sid)
+                    if current is None:
+                        raise SessionGone from None
+                    data = await self._merge(call, sid, base, changes, current)
+                    record, merged = current, True
+                    if pause:
+                        await call(time.sleep, _sleep, pause)
+                else:
+                    if merged:
+                        self._data.become(data)
+                    return self._took(new, stored, self._lifetime(data), data)
+        finally:
+            turn.end()
         await self._announce(call, signals.session_conflict, fingerprint=fingerprint(sid), merged=False)
         raise SessionConflict(_SUPERSEDED.format(why="again at each try for SAVE_TIMEOUT seconds"))
 
@@ -255,12 +271,12 @@ class Operations(BoundSession):
     def _changes(self) -> delta.Delta:
         """Return what this object has changed since it read or wrote the record."""
         data = self._data
-        if not (self._modified or data.changed or data.handed_out):
+        if not (self._modified or data.changed or data.watched):
             return delta.Delta({}, frozenset())
-        base, view = self._seen.base(), dict(data)
-        found = delta.diff(base, view, cleared=data.cleared)
+        base = self._seen.base()
+        found = delta.diff(base, dict(data), cleared=data.cleared)
         # A tuple that comes back as a list is no change; but only what differs is worth encoding to find out.
-        return delta.diff(base, self.codec().normalise(view), cleared=data.cleared) if found else found
+        return found.normalised(base, self._codec.normalise) if found else found
 
     # What is known of the record ------------------------------------------------------------------------
 
@@ -272,10 +288,17 @@ class Operations(BoundSession):
         stored = self._open(record, sid) if record is not None else None
         if record is None or stored is None:
             raise SessionGone
-        self._seen = self._snapshot(record, sid)
+        self._seen = self._snapshot(record, sid, base=stored)
         if not hasattr(self, "_data"):
             self._data = SessionData(stored)
         return record
+
+    async def _find_out(self, call: Call, sid: str, sent: bytes) -> None:
+        """See whether a swap whose reply was lost has been done. To merge with one's own write would count it twice."""
+        record = await self._fetch(call, sid)
+        self._unanswered = None
+        if record is not None and record.data == sent:
+            self._seen = self._snapshot(record, sid)
 
     def _took(self, sid: str, record: Record, lifetime: float, base: dict[str, Any] | None = None) -> None:
         """Take over what a write of this object has left in the store."""
@@ -306,5 +329,5 @@ def _pauses(timeout: float) -> Iterator[float]:
         yield random.uniform(0, window)
         if time.monotonic() >= deadline:
             return
-        if attempt >= 2:
+        if attempt >= _LOST_TRIES - 1:
             window = min(max(2 * window, 0.0005), 0.005)

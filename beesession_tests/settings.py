@@ -9,7 +9,7 @@ from beesession_tests import upstream
 SECRET_KEY = "beesession-tests-only-0123456789-abcdefghijklmnopqrstuvwxyz"
 USE_TZ = True
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
-INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.auth", "django.contrib.sessions"]
+INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.auth", "django.contrib.sessions", "beesession"]
 SESSION_ENGINE = "beesession.engines.memory"
 ALLOWED_HOSTS = ["*"]
 

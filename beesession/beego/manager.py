@@ -19,13 +19,12 @@ from beesession.beego.session import BeegoSession, opened
 from beesession.conf import Options
 from beesession.exceptions import BeeSessionError
 from beesession.middleware import Transport, received
+from beesession.operations import GC_BATCH
 from beesession.provider import Unavailable
 from beesession.sid import HashFunc
 from beesession.store import SessionStore
 
 logger = logging.getLogger("beesession")
-
-GC_BATCH = 1000
 
 
 class CannotCount(BeeSessionError, NotImplementedError):
@@ -305,13 +304,10 @@ class BeegoManager:
 def _doubts(config: keys.SessionConfig) -> tuple[str, ...]:
     """What is allowed and will surprise."""
     found = []
-    if config.on and not config.set_cookie:
+    if config.on and not config.set_cookie and not config.header:
         found.append(
-            "sessionautosetcookie is off: a client that sends the header gets no cookie, any other still does from the "
-            "session middleware"
-            if config.header
-            else "sessionautosetcookie is off, and so is the header: without the session middleware, each request "
-            "starts a new session"
+            "sessionautosetcookie is off, and so is the header: the session middleware sends the cookie all the same; "
+            "without it, each request starts a new session"
         )
     if config.on and config.same_site == "None" and not config.secure:
         found.append("sessioncookiesamesite is None without enablehttps: browsers refuse such a cookie")

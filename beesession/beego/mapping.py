@@ -37,6 +37,8 @@ def options_for(config: SessionConfig) -> dict[str, Any]:
         given["ID_PREFIX"] = config.id_prefix
     if config.header:
         given["HEADER_NAME"] = config.header_name
+        if not config.set_cookie:
+            given["SET_COOKIE"] = False
     if config.url_query:
         given["URL_QUERY"] = True
     if config.id_hash_func is not None or config.id_hash_key is not None:

@@ -307,12 +307,17 @@ def test_a_section_that_beego_does_not_read_warns(tmp_path):
     assert manager.config.cookie_name == "beegosessionID"
 
 
+def test_without_the_cookie_the_header_is_the_only_way():
+    given = {**ON, "sessionautosetcookie": False, "sessionenablesidinhttpheader": True}
+    options = BeegoManager.from_keys(given).as_settings()["BEESESSION"]
+    assert (options["HEADER_NAME"], options["SET_COOKIE"]) == ("Beegosessionid", False)
+
+
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
         ({"sessionhashfunc": "sha1"}, "sessionhashfunc"),
         ({"sessionautosetcookie": False}, "each request starts a new session"),
-        ({"sessionautosetcookie": False, "sessionenablesidinhttpheader": True}, "a client that sends the header"),
         ({"sessioncookiesamesite": 4}, "browsers refuse"),
         ({"sessionprovider": "redis_sentinel", "sessionproviderconfig": "h:1,,,,m,3"}, "one field early"),
     ],

@@ -111,3 +111,17 @@ def test_the_lifetime_in_the_store_and_that_of_the_cookie_are_two_settings(site:
     assert record is not None
     assert visit.store.provider.lifetimes == [60]
     assert visit.call("get_expiry_age") == WEEK
+
+
+@pytest.mark.parametrize("minutes", [5, -5])
+def test_a_clock_that_is_wrong_by_five_minutes_ends_no_session_of_an_hour(
+    site: Site, minutes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visit = site.visit().set(before=0)
+    visit.call("set_expiry", 3600)
+    key = visit.save().key
+    true_time = time.time
+    monkeypatch.setattr(time, "time", lambda: true_time() + 60 * minutes)
+    changed = site.visit(key).set(mine=1).save()
+    monkeypatch.undo()
+    assert site.stored(changed.key)["mine"] == 1

@@ -160,7 +160,7 @@ class Site:
 
     def unissued(self) -> str:
         """Return a key of the right form that no session has."""
-        return self.provider.ids(self.SessionStore.bound_options()).new()
+        return self.provider.ids(self._store_class.bound_options()).new()
 
     def put(self, data: bytes) -> str:
         """Store a record past the session logic, and return its key."""

@@ -8,7 +8,7 @@ import json
 import multiprocessing
 import os
 import resource
-import signal
+import shutil
 import subprocess
 import tempfile
 import threading
@@ -112,15 +112,24 @@ def as_nobody(work: Callable[[], T]) -> T:
     return at_once(child, 1)[0]
 
 
-def killed_after(milliseconds: int, work: Callable[[], None]) -> None:
-    """Run ``work`` in a process and kill that in the middle of it."""
-    child = FORK.Process(target=work)
-    child.start()
+def killed_after(milliseconds: int, step: Callable[[FileProvider], object], root: Path) -> None:
+    """Let a process repeat ``step`` without end, and kill it in the middle of that."""
+    started = FORK.Event()
+
+    def child() -> None:
+        provider = made(root)
+        step(provider)
+        started.set()
+        while True:
+            step(provider)
+
+    process = FORK.Process(target=child)
+    process.start()
+    assert started.wait(30)
     time.sleep(milliseconds / 1000)
-    assert child.is_alive()
-    assert child.pid is not None
-    os.kill(child.pid, signal.SIGKILL)
-    child.join(10)
+    assert process.is_alive()
+    process.kill()
+    process.join(10)
 
 
 VERBS: dict[str, Callable[[FileProvider], object]] = {
@@ -371,12 +380,13 @@ class TestConfiguration:
             made(tmp_path / "root")
         assert everything_under(tmp_path / "elsewhere") == []
 
-    @pytest.mark.skipif(os.geteuid() != 0, reason="only the superuser can make files of somebody else")
-    def test_a_folder_of_locks_that_belongs_to_somebody_else_is_refused(self, tmp_path: Path) -> None:
-        (tmp_path / "root.lock").mkdir()
-        os.chown(tmp_path / "root.lock", NOBODY, NOBODY)
-        with pytest.raises(ImproperlyConfigured, match="same owner"):
-            made(tmp_path / "root")
+    def test_a_folder_of_locks_that_belongs_to_somebody_else_is_refused(self, open_to_all: Path) -> None:
+        def attempt() -> str:
+            with pytest.raises(FileExistsError) as caught:
+                filelocks.make_folder("/usr", str(open_to_all))
+            return str(caught.value)
+
+        assert "same owner" in as_nobody(attempt)
 
     @pytest.mark.parametrize("mode", [0o500, 0o300, 0o600], ids=["unwritable", "unreadable", "unsearchable"])
     def test_a_directory_of_the_wrong_mode_is_refused_with_the_reason(self, open_to_all: Path, mode: int) -> None:
@@ -893,15 +903,13 @@ class TestDisk:
         contents = [bytes([letter]) * 300_000 for letter in b"ab"]
         stored(provider, data=contents[0])
 
-        def write_for_ever() -> None:
-            mine = made(root)
-            while True:
-                record = mine.read(SID)
-                assert record is not None
-                mine.swap(SID, record, contents[record.data == contents[0]], HOUR)
+        def write(mine: FileProvider) -> None:
+            record = mine.read(SID)
+            assert record is not None
+            mine.swap(SID, record, contents[record.data == contents[0]], HOUR)
 
-        for milliseconds in range(10, 30):
-            killed_after(milliseconds, write_for_ever)
+        for milliseconds in range(12):
+            killed_after(milliseconds, write, root)
             record = provider.read(SID)
             assert record is not None
             assert record.data in contents
@@ -911,27 +919,32 @@ class TestDisk:
     def test_a_rotation_that_is_killed_never_leaves_two_ids(self, provider: FileProvider, root: Path) -> None:
         stored(provider, Ids().new())
 
-        def records() -> list[str]:
-            return [path.name for path in root.rglob("*") if path.is_file()]
+        def the_only_record() -> str:
+            [sid] = [path.name for path in root.rglob("*") if path.is_file()]
+            return sid
 
-        def rotate_for_ever() -> None:
-            mine = made(root)
-            [sid] = records()
-            while True:
-                record = mine.read(sid)
-                assert record is not None
-                sid = mine.regenerate(sid, Ids().new(), record, record.data, HOUR).sid
+        def rotate(mine: FileProvider) -> None:
+            record = mine.read(the_only_record())
+            assert record is not None
+            mine.regenerate(record.sid, Ids().new(), record, record.data, HOUR)
 
-        for milliseconds in range(10, 30):
-            killed_after(milliseconds, rotate_for_ever)
-            [sid] = records()
-            assert data_of(provider, sid) == b"data"
+        for milliseconds in range(12):
+            killed_after(milliseconds, rotate, root)
+            assert data_of(provider, the_only_record()) == b"data"
+
+    def test_a_process_that_starts_leaves_no_file_in_the_root(self, root: Path) -> None:
+        (root / ".probe").mkdir(parents=True)  # of one that was killed
+        at_once(lambda number: made(root).root, 4)
+        assert everything_under(root) == []
 
     def test_on_a_disk_of_its_own_the_locks_are_within_a_full_disk_is_an_outage_and_so_is_no_disk(
         self, root: Path
     ) -> None:
         root.mkdir()
-        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", root], capture_output=True).returncode:
+        superuser = [] if os.geteuid() == 0 else ["sudo", "-n"]
+        size_and_owner = f"size=256k,mode=700,uid={os.geteuid()}"
+        mounting = [*superuser, "mount", "-t", "tmpfs", "-o", size_and_owner, "tmpfs", str(root)]
+        if shutil.which(mounting[0]) is None or subprocess.run(mounting, capture_output=True).returncode:
             pytest.skip("this user may not mount a file system")
         try:
             provider = made(root)
@@ -947,7 +960,7 @@ class TestDisk:
             assert not list((root / ".lock").glob("*.draft"))
             assert provider.active().number == 1
         finally:
-            subprocess.run(["umount", root], check=True)
+            subprocess.run([*superuser, "umount", str(root)], check=True)
         with pytest.raises(Unavailable):
             provider.read(SID)
         assert everything_under(root) == []

@@ -85,6 +85,20 @@ def test_logout_by_header_ends_the_session_on_the_server(visitor: Visitor) -> No
     assert visitor.get("whoami", **{HEADER: sid}).content == b""
 
 
+@override_settings(BEESESSION={"HEADER_NAME": HEADER, "SET_COOKIE": False})
+def test_without_cookies_the_header_is_the_only_way(visitor: Visitor) -> None:
+    response = visitor.get("change?to=kept")
+    sid = response.headers[HEADER]
+    assert not response.cookies
+    visitor.cookies[settings.SESSION_COOKIE_NAME] = sid  # as a client might that kept one from before
+    response = visitor.get("login")
+    assert not response.cookies
+    assert response.headers[HEADER] != sid
+    assert visitor.get("whoami", **{HEADER: response.headers[HEADER]}).content == b""  # the cookie was looked at first
+    del visitor.cookies[settings.SESSION_COOKIE_NAME]
+    assert visitor.get("whoami", **{HEADER: response.headers[HEADER]}).content == b"ann"
+
+
 @with_header
 @pytest.mark.parametrize("hostile", ["../../etc/passwd", "A" * 32, "0" * 8192, "x"])
 def test_a_hostile_id_in_the_header_is_an_anonymous_visitor(visitor: Visitor, hostile: str) -> None:

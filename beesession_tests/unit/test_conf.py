@@ -12,7 +12,7 @@ from beesession import conf
 from beesession.conf import Options
 from beesession.delta import add
 
-DOCUMENTED = {
+DOCUMENTED: dict[str, Any] = {
     "PROVIDER_CONFIG": "",
     "ALIAS": None,
     "LIFETIME": None,
@@ -32,6 +32,7 @@ DOCUMENTED = {
     "HASH_KEYS": False,
     "ENCRYPTION_KEYS": [],
     "HEADER_NAME": None,
+    "SET_COOKIE": True,
     "URL_QUERY": False,
     "STORE_TIMEZONE": "UTC",
     "ASYNC_POOL": True,
@@ -127,6 +128,7 @@ def test_a_right_value_is_taken_as_it_is(key: str, value: object) -> None:
         ("HEADER_NAME", "X Session"),
         ("HEADER_NAME", "X-Session\r\n"),
         ("HEADER_NAME", "X-S\u00e9ssion"),
+        ("SET_COOKIE", 0),
         ("URL_QUERY", None),
         ("STORE_TIMEZONE", 0),
         ("ASYNC_POOL", 0),
@@ -189,6 +191,12 @@ def test_what_is_no_dict_is_an_error(wrong: object) -> None:
 def test_errors_call_the_options_by_where_they_came_from(mapping: dict[str, Any]) -> None:
     with pytest.raises(ImproperlyConfigured, match="^BeegoManager"):
         Options.from_mapping(mapping, source="BeegoManager")
+
+
+def test_a_site_without_the_cookie_needs_a_header_to_send_ids_in() -> None:
+    with pytest.raises(ImproperlyConfigured, match=r"BEESESSION\['SET_COOKIE'\].*HEADER_NAME"):
+        Options.from_mapping({"SET_COOKIE": False})
+    assert Options.from_mapping({"SET_COOKIE": False, "HEADER_NAME": "X-Session-Id"}).set_cookie is False
 
 
 def test_options_cannot_be_changed() -> None:

@@ -51,7 +51,9 @@ def test_a_message_never_shows_the_value(codec: type[Codec]) -> None:
 
 @each_codec
 @pytest.mark.parametrize(
-    "raw", [b"", b"\x00", b"\x00[]", b"\x01x", b"\xff", b"not signed", "ü".encode(), signing.dumps({"a": 1}).encode()]
+    "raw",
+    [b"", b"\x00", b"\x00[]", b"\x01x", b"\xff", b"not signed", "ü".encode(), signing.dumps({"a": 1}).encode()],
+    ids=["nothing", "no JSON", "a list", "no zlib", "no ASCII", "unsigned", "no ASCII text", "another salt"],
 )
 def test_foreign_bytes_are_a_decode_error(codec: type[Codec], raw: bytes) -> None:
     with pytest.raises(DecodeError):

@@ -202,7 +202,7 @@ def test_each_id_that_is_made_is_accepted(make: Callable[[], Ids]) -> None:
     assert all(ids.accepts(ids.new()) for _ in range(1000))
 
 
-@pytest.mark.parametrize("token", ["A" * 32, "a-_Z" * 1024, Tokens().new()])
+@pytest.mark.parametrize("token", ["A" * 32, "a-_Z" * 1024, Tokens().new()], ids=["short", "long", "new"])
 def test_text_that_could_be_a_sealed_record_is_accepted_as_a_token(token: str) -> None:
     assert Tokens().accepts(token)
 
@@ -211,7 +211,7 @@ def test_text_that_could_be_a_sealed_record_is_accepted_as_a_token(token: str) -
     "token",
     [
         "",
-        "A" * 31,
+        "A" * 7,
         "A" * 4097,
         "A" * 32 + "\n",
         "A" * 32 + "\x00",

@@ -23,7 +23,7 @@ from beesession.tracking import SessionData
 def test_a_mutable_value_is_remembered_when_it_is_read(read: Callable[[SessionData], Any]) -> None:
     data = SessionData({"list": [], "text": "x", "number": 1})
     read(data)
-    assert data.handed_out == {"list"}
+    assert data.watched == {"list"}
     assert not data.changed
 
 
@@ -33,7 +33,7 @@ def test_a_mutable_value_is_remembered_when_it_is_read(read: Callable[[SessionDa
 def test_looking_at_the_keys_or_copying_hands_nothing_out(look: Callable[[SessionData], Any]) -> None:
     data = SessionData({"list": []})
     look(data)
-    assert not data.handed_out
+    assert not data.watched
 
 
 @pytest.mark.parametrize(
@@ -85,4 +85,4 @@ def test_what_is_taken_back_still_counts_as_changed_for_a_save() -> None:
     data["list"].append(1)
     data.take_back()
     assert data.changed
-    assert not data.handed_out
+    assert not data.watched

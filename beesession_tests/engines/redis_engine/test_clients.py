@@ -148,6 +148,17 @@ def test_closing_the_provider_closes_what_running_loops_hold(make: Make, server:
     assert asyncio.run(close_while_it_is_in_use()) == before
 
 
+def test_closing_the_provider_closes_what_idle_loops_hold(make: Make, server: RedisServer) -> None:
+    before = connections(server)
+    provider = make()
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(provider.aread(SID))
+    assert connections(server) == before + 1
+    provider.close()
+    assert connections(server) == before
+    loop.close()
+
+
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_child_process_does_not_share_the_connections_of_its_parent(
     provider: RedisProvider, admin: redis.Redis

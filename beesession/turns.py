@@ -1,0 +1,60 @@
+"""Turns: writers of one session within one process queue up once they have collided.
+
+Compare and set needs no lock, but where hundreds write one session at once, each success makes all others try again,
+and n writers need n*n/2 tries. With turns the writers of a process try one after another, and only the processes
+collide. Nothing depends on a turn for being right: who waits too long goes ahead without one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Generic, TypeVar
+from weakref import WeakValueDictionary
+
+Lock = TypeVar("Lock", threading.Lock, asyncio.Lock)
+
+
+class _Held(Generic[Lock]):
+    """A lock that a weak reference can point to; it goes when nobody waits for it any more."""
+
+    def __init__(self, lock: Lock) -> None:
+        self.lock: Lock = lock
+
+
+_guard = threading.Lock()
+_of_threads: WeakValueDictionary[str, _Held[threading.Lock]] = WeakValueDictionary()
+_of_tasks: WeakValueDictionary[tuple[int, str], _Held[asyncio.Lock]] = WeakValueDictionary()
+
+
+class Turn:
+    """One writer's turn at one session. Taken at most once, and ended in any case.
+
+    :param key: the store's key of the session
+    """
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+        self._held: _Held[threading.Lock] | _Held[asyncio.Lock] | None = None
+
+    def take(self, timeout: float) -> None:
+        """Wait for the threads that came first, for so many seconds at most."""
+        with _guard:
+            held = _of_threads.setdefault(self._key, _Held(threading.Lock()))
+        if held.lock.acquire(timeout=timeout):
+            self._held = held
+
+    async def atake(self, timeout: float) -> None:
+        """Wait for the tasks of this loop that came first, for so many seconds at most."""
+        held = _of_tasks.setdefault((id(asyncio.get_running_loop()), self._key), _Held(asyncio.Lock()))
+        try:
+            await asyncio.wait_for(held.lock.acquire(), timeout)
+        except asyncio.TimeoutError:
+            return
+        self._held = held
+
+    def end(self) -> None:
+        """Let the next one go ahead."""
+        held, self._held = self._held, None
+        if held is not None:
+            held.lock.release()
