@@ -98,8 +98,7 @@ class Operations(BoundSession):
         if not hasattr(self, "_data"):
             self._data = SessionData()
         data = self._data
-        if self.bound_options().absolute_timeout is not None and BEGAN not in data:
-            data[BEGAN] = int(time.time())
+        self._stamp(time.time())
         key, lifetime, provider = self.store_key(sid), self._lifetime(data), self.provider
         payload = self._codec.dumps(data, key)
         record = await self._reach(call, provider.create, provider.acreate, key, payload, lifetime)
@@ -121,6 +120,8 @@ class Operations(BoundSession):
         if self._unanswered is not None:
             await self._find_out(call, sid, self._unanswered)
         record = await self._demand_record(call, sid)
+        # A session that was emptied has not begun anew.
+        self._stamp(self._seen.base().get(BEGAN, time.time()))
         self._modified = self.modified
         changes = self._changes()
         provider, key = self.provider, self.store_key(sid)
@@ -277,6 +278,10 @@ class Operations(BoundSession):
         found = delta.diff(base, dict(data), cleared=data.cleared)
         # A tuple that comes back as a list is no change; but only what differs is worth encoding to find out.
         return found.normalised(base, self._codec.normalise) if found else found
+
+    def _stamp(self, began: float) -> None:
+        if self.bound_options().absolute_timeout is not None and BEGAN not in self._data:
+            self._data[BEGAN] = int(began)
 
     # What is known of the record ------------------------------------------------------------------------
 

@@ -146,6 +146,7 @@ class ProviderContract:
             return
         loop = asyncio.new_event_loop()
         yield Verbs(provider, loop)
+        loop.run_until_complete(loop.shutdown_asyncgens())
         loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()
 

@@ -10,9 +10,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar
 
 import redis
 
@@ -20,7 +21,6 @@ from beesession_tests.skips import require_program
 
 HOST = "127.0.0.1"
 
-READY_WITHIN = 15.0
 STOPPED_WITHIN = 5.0
 
 
@@ -43,7 +43,10 @@ class Server(ABC):
     :ivar port: its port; the same after a restart
     :ivar directory: its own; everything that it writes is in there
     :ivar process: the running process, or None
+    :cvar ready_within: seconds that it may take to answer
     """
+
+    ready_within: ClassVar[float] = 15.0
 
     def __init__(self, directory: Path) -> None:
         self.host = HOST
@@ -68,7 +71,7 @@ class Server(ABC):
             self.process = subprocess.Popen(
                 self.command_line(), cwd=self.directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
-        deadline = time.monotonic() + READY_WITHIN
+        deadline = time.monotonic() + self.ready_within
         while not self.answers():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
@@ -98,6 +101,20 @@ class Server(ABC):
 
     def _last_lines(self) -> str:
         return "\n".join(self._log.read_text(errors="replace").splitlines()[-20:])
+
+
+class WebServer(Server):
+    """A server of web pages; it is ready when its first page is."""
+
+    def answers(self) -> bool:
+        connection = HTTPConnection(self.host, self.port, timeout=5)
+        try:
+            connection.request("GET", "/")
+            return connection.getresponse().status == 200
+        except (OSError, HTTPException):
+            return False
+        finally:
+            connection.close()
 
 
 class RedisServer(Server):

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, Response
 
-from beesession_tests.servers import Server
+from beesession_tests.servers import WebServer
 from beesession_tests.skips import require_program
 from example_project.apps import PASSWORD, USERNAME
 
@@ -17,7 +16,7 @@ MANAGE = Path(__file__).resolve().parents[2] / "manage.py"
 COOKIE = "beesession_demo"
 
 
-class DemoSite(Server):
+class DemoSite(WebServer):
     """The demo site, as ``manage.py runserver`` serves it, with everything that it writes in its own directory.
 
     :param provider: beego's name of the engine
@@ -45,16 +44,6 @@ class DemoSite(Server):
 
     def command_line(self) -> list[str]:
         return self._manage("runserver", "--noreload", f"{self.host}:{self.port}")
-
-    def answers(self) -> bool:
-        connection = HTTPConnection(self.host, self.port, timeout=5)
-        try:
-            connection.request("GET", "/")
-            return connection.getresponse().status == 200
-        except (OSError, HTTPException):
-            return False
-        finally:
-            connection.close()
 
     def _manage(self, *arguments: str) -> list[str]:
         return [*self._environment, sys.executable, str(MANAGE), *arguments]

@@ -17,5 +17,6 @@ def site(request: pytest.FixtureRequest, engine: RunningEngine) -> Iterator[Site
         return
     loop = asyncio.new_event_loop()
     yield Site(engine.SessionStore, loop)
+    loop.run_until_complete(loop.shutdown_asyncgens())
     loop.run_until_complete(loop.shutdown_default_executor())
     loop.close()

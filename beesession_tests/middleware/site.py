@@ -74,6 +74,11 @@ def ended_meanwhile(request: HttpRequest) -> HttpResponse:
     return HttpResponse("too late")
 
 
+def clear(request: HttpRequest) -> HttpResponse:
+    request.session.clear()
+    return HttpResponse("cleared")
+
+
 def failing(request: HttpRequest) -> HttpResponse:
     request.session["lost"] = True
     return HttpResponse("oh", status=500)
@@ -125,6 +130,7 @@ urlpatterns = [
     path("logout", logout_view),
     path("whoami", whoami),
     path("rotate", rotate),
+    path("clear", clear),
     path("failing", failing),
     path("ended-meanwhile", ended_meanwhile),
     path("swallowing", swallowing),

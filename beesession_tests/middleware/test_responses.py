@@ -111,6 +111,10 @@ def test_no_activity_extends_a_session_past_its_absolute_timeout(
     for later in range(100, 1000, 100):
         monkeypatch.setattr(time, "time", lambda later=later: now + later)
         assert visitor.get("read").json() == {"value": "kept"}
+    visitor.get("clear")
+    monkeypatch.setattr(time, "time", lambda: now + 999)
+    visitor.get("change?to=kept")
+    assert visitor.get("read").json() == {"value": "kept"}
     monkeypatch.setattr(time, "time", lambda: now + 1001)
     assert visitor.get("read").json() == {"value": None}
 
