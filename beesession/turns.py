@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from typing import Generic, TypeVar
-from weakref import WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 Lock = TypeVar("Lock", threading.Lock, asyncio.Lock)
 
@@ -24,7 +24,8 @@ class _Held(Generic[Lock]):
 
 _guard = threading.Lock()
 _of_threads: WeakValueDictionary[str, _Held[threading.Lock]] = WeakValueDictionary()
-_of_tasks: WeakValueDictionary[tuple[int, str], _Held[asyncio.Lock]] = WeakValueDictionary()
+_of_tasks: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakValueDictionary[str, _Held[asyncio.Lock]]]
+_of_tasks = WeakKeyDictionary()
 
 
 class Turn:
@@ -46,7 +47,9 @@ class Turn:
 
     async def atake(self, timeout: float) -> None:
         """Wait for the tasks of this loop that came first, for so many seconds at most."""
-        held = _of_tasks.setdefault((id(asyncio.get_running_loop()), self._key), _Held(asyncio.Lock()))
+        with _guard:
+            of_this_loop = _of_tasks.setdefault(asyncio.get_running_loop(), WeakValueDictionary())
+        held = of_this_loop.setdefault(self._key, _Held(asyncio.Lock()))
         try:
             await asyncio.wait_for(held.lock.acquire(), timeout)
         except asyncio.TimeoutError:
