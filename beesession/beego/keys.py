@@ -108,6 +108,7 @@ _W, _L = World.WEB, World.LIBRARY
 _OLD, _GONE = Fate.RENAMED, Fate.DEAD
 _HASH = "beego 2 ignores it; here it shapes new ids again"
 _HEADER, _QUERY = "BEESESSION['HEADER_NAME']", "BEESESSION['URL_QUERY']"
+_SET_COOKIE = "BEESESSION['SET_COOKIE']"
 _MIDDLEWARE, _PROVIDER = "MIDDLEWARE", "BEESESSION['PROVIDER_CONFIG']"
 
 # fmt: off
@@ -120,7 +121,7 @@ TABLE: tuple[Key, ...] = (
         "Seconds that a session lives in the store, and between two collections."),
     Key(_W, "sessioncookielifetime", "whole", "cookie_lifetime", "SESSION_COOKIE_AGE",
         "Seconds that the cookie lives; 0: until the browser closes."),
-    Key(_W, "sessionautosetcookie", "flag", "set_cookie", _MIDDLEWARE, "Whether the id is sent in a cookie."),
+    Key(_W, "sessionautosetcookie", "flag", "set_cookie", _SET_COOKIE, "Whether the id is sent in a cookie."),
     Key(_W, "sessiondomain", "text", "domain", "SESSION_COOKIE_DOMAIN", "The cookie's domain."),
     Key(_W, "sessiondisablehttponly", "flag", "disable_http_only", "SESSION_COOKIE_HTTPONLY",
         "Whether scripts may read the cookie."),
@@ -138,9 +139,9 @@ TABLE: tuple[Key, ...] = (
         "The key of that hash.", _OLD, _HASH),
     Key(_W, "sessionsavepath", "object", "provider_config", _PROVIDER,
         "Where the engine keeps its sessions.", _OLD, "it is called sessionproviderconfig now"),
-    Key(_W, "sessionenablesetcookie", "flag", "set_cookie", _MIDDLEWARE,
+    Key(_W, "sessionenablesetcookie", "flag", "set_cookie", _SET_COOKIE,
         "Whether the id is sent in a cookie.", _OLD, "it is called sessionautosetcookie now"),
-    Key(_W, "enablesetcookie", "flag", "set_cookie", _MIDDLEWARE,
+    Key(_W, "enablesetcookie", "flag", "set_cookie", _SET_COOKIE,
         "Whether the id is sent in a cookie.", _OLD, "it is called sessionautosetcookie now"),
     Key(_W, "enablesidinhttpheader", "flag", "header", _HEADER,
         "Whether the id travels in a header, too.", _OLD, "it is called sessionenablesidinhttpheader now"),
@@ -149,7 +150,7 @@ TABLE: tuple[Key, ...] = (
     Key(_W, "sessionsecure", "any", "", "", "No key of beego.", _GONE, "ignored, the Secure flag follows enablehttps"),
 
     Key(_L, "cookieName", "text", "cookie_name", "SESSION_COOKIE_NAME", "The cookie's name."),
-    Key(_L, "enableSetCookie", "flag", "set_cookie", _MIDDLEWARE, "Whether the id is sent in a cookie."),
+    Key(_L, "enableSetCookie", "flag", "set_cookie", _SET_COOKIE, "Whether the id is sent in a cookie."),
     Key(_L, "gclifetime", "whole", "gc_lifetime", "BEESESSION['LIFETIME']", "Seconds between two collections."),
     Key(_L, "maxLifetime", "whole", "max_lifetime", "BEESESSION['LIFETIME']",
         "Seconds that a session lives in the store; 0: as gclifetime."),
@@ -168,7 +169,7 @@ TABLE: tuple[Key, ...] = (
     Key(_L, "sessionIDPrefix", "text", "id_prefix", "BEESESSION['ID_PREFIX']", "Put in front of each new id."),
     Key(_L, "cookieSameSite", "same_site", "same_site", "SESSION_COOKIE_SAMESITE",
         "1: attribute not written, 2: Lax, 3: Strict, 4: None."),
-    Key(_L, "enableSetCookie,omitempty", "flag", "set_cookie", _MIDDLEWARE,
+    Key(_L, "enableSetCookie,omitempty", "flag", "set_cookie", _SET_COOKIE,
         "Whether the id is sent in a cookie.", _OLD, "it is called enableSetCookie"),
     Key(_L, "sessionIDHashFunc", "hash", "id_hash_func", "BEESESSION['ID_HASH_FUNC']",
         "The hash that makes ids.", _OLD, _HASH),
