@@ -1,4 +1,4 @@
-"""Session engines for Django that share sessions with beego.
+"""Session engines for Django that lose no update and undo no logout, configured as beego's are.
 
 Importing this package loads no driver and reads no settings, so that a settings module can use it.
 """

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.conf import settings
+
+from beesession.masked import masked
 
 
 class BeeSessionConfig(AppConfig):
@@ -15,3 +18,11 @@ class BeeSessionConfig(AppConfig):
         from beesession import checks  # reads settings, which a settings module that uses BeegoManager has not made yet
 
         checks.register()
+        mask_provider_strings()
+
+
+def mask_provider_strings() -> None:
+    """Keep the passwords of ``BEESESSION["PROVIDER_CONFIG"]`` out of Django's error pages and mails."""
+    given = getattr(settings, "BEESESSION", None)
+    if isinstance(given, dict) and "PROVIDER_CONFIG" in given:
+        given["PROVIDER_CONFIG"] = masked(given["PROVIDER_CONFIG"])

@@ -16,6 +16,17 @@ from beesession.conf import DEPENDS_ON, Options
 from beesession.provider import Provider
 
 _lock = threading.Lock()
+
+
+def _forked() -> None:
+    # Another thread of the parent may have held it.
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
+
 _providers: dict[tuple[int, type[Provider], Options], Provider] = {}
 
 

@@ -41,6 +41,7 @@ class BoundSession(SessionBase):
     :cvar provider_class: the engine's storage
     :cvar options: the configuration; None: that of ``settings.BEESESSION``
     :ivar unavailable: the last access to the store failed; the middleware then answers 503 and touches no cookie
+    :ivar has_new_id: this object created the session, or rotated its id
     :ivar anonymous_only: open no session that carries a login (set for an id that came in a URL)
     """
 
@@ -50,6 +51,7 @@ class BoundSession(SessionBase):
 
     unavailable = False
     anonymous_only = False
+    has_new_id = False
 
     def __init__(self, session_key: str | None = None) -> None:
         super().__init__(session_key)
@@ -84,7 +86,8 @@ class BoundSession(SessionBase):
         return result
 
     async def _announce(self, call: Call, signal: Signal, **arguments: object) -> None:
-        await call(signal.send, signal.asend, sender=type(self), **arguments)
+        # Robust: whoever listens must not undo, or leave half done, what has happened. Django logs what they raise.
+        await call(signal.send_robust, signal.asend_robust, sender=type(self), **arguments)
 
     def _open(self, record: Record, sid: str) -> dict[str, Any] | None:
         """Return the data of a record, or None when it opens no session. The record is left alone."""

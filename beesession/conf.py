@@ -7,6 +7,7 @@ makes its own, so that several configurations live in one process.
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from functools import cached_property
@@ -33,7 +34,7 @@ def _positive(value: object) -> bool:
 
 
 def _not_negative(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
 
 
 def _text(value: object) -> bool:
@@ -64,6 +65,20 @@ def _merge_rules(value: object) -> bool:
 
 def _header_name(value: object) -> bool:
     return isinstance(value, str) and value.replace("-", "").isalnum() and value.isascii()
+
+
+def _names_engines(value: Mapping[Any, Any], source: str) -> None:
+    """Refuse a PROVIDER_CONFIG whose keys are no engines: the engine would quietly connect to its default."""
+    from beesession.beego.registry import known
+
+    for name in value:
+        if name not in known():
+            near = difflib.get_close_matches(str(name).lower(), known(), n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise ImproperlyConfigured(
+                f"{source}['PROVIDER_CONFIG'] has the key {name!r}, which is no engine's name.{hint} "
+                f"Its keys are engines; the settings of one engine are a string (or JSON text)."
+            )
 
 
 def _keys(value: object) -> bool:
@@ -157,7 +172,7 @@ class Options:
     encryption_keys: Sequence[str | bytes] = _key(
         [],
         _keys,
-        "a list of strings or bytes",
+        "a list whose members are strings or bytes",
         "Encrypt session data at rest (AES-GCM); the first key writes, all of them read.",
         secret=True,
     )
@@ -202,6 +217,8 @@ class Options:
                 raise ImproperlyConfigured(
                     f"{source}[{key!r}] must be {metadata['allowed']}, not {_shown(value, metadata['secret'])}."
                 )
+            if key == "PROVIDER_CONFIG" and isinstance(value, Mapping):
+                _names_engines(value, source)
             values[key.lower()] = value
         made = cls(**values, source=source)
         if not made.set_cookie and made.header_name is None:

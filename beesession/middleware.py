@@ -22,6 +22,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.cache import patch_vary_headers
 
 from beesession import conf
+from beesession.masked import Masked
 from beesession.provider import Unavailable
 from beesession.stepping import Call, awaited, directly, run
 from beesession.store import SessionStore
@@ -43,13 +44,27 @@ def received(request: HttpRequest, name: str, options: conf.Options) -> tuple[Tr
 
     :param name: of the cookie, and of the query parameter
     """
-    if cookie := request.COOKIES.get(name):
+    if options.set_cookie and (cookie := request.COOKIES.get(name)):
         return Transport.COOKIE, cookie
     if options.url_query and (parameter := request.GET.get(name)):
         return Transport.QUERY, parameter
     if options.header_name is not None and (header := request.headers.get(options.header_name)) is not None:
+        # Error pages and mails show each header but the cookie.
+        request.META[f"HTTP_{options.header_name.upper().replace('-', '_')}"] = Masked(header)
         return Transport.HEADER, header or None
     return Transport.NONE, None
+
+
+def ways_back(transport: Transport, options: conf.Options, *, has_new_id: bool) -> tuple[bool, bool]:
+    """Return whether an id goes back in a cookie, and whether in the header.
+
+    A cookie made from a link would let whoever sent the link choose the visitor's session. A new id, such as a login
+    brings, is the visitor's own.
+    """
+    planted = transport is Transport.QUERY and not has_new_id
+    cookie = options.set_cookie and transport is not Transport.HEADER and not planted
+    header = options.header_name is not None and not planted
+    return cookie, header and (transport in (Transport.HEADER, Transport.NONE) or not options.set_cookie)
 
 
 class SessionMiddleware(DjangoSessionMiddleware):
@@ -73,6 +88,7 @@ class SessionMiddleware(DjangoSessionMiddleware):
                 f"{settings.SESSION_ENGINE!r}. Use Django's own SessionMiddleware with it."
             )
         self._store_class: type[SessionStore] = self.SessionStore
+        self._options()  # a mistake in BEESESSION must not wait for the first visitor
 
     def process_request(self, request: HttpRequest) -> None:
         transport, sid = received(request, settings.SESSION_COOKIE_NAME, self._options())
@@ -102,7 +118,8 @@ class SessionMiddleware(DjangoSessionMiddleware):
         if not isinstance(session, SessionStore):
             return self._django_response(request, response)
         try:
-            if not session.unavailable:
+            # After an outage that the view has dealt with, only what it has changed is worth another try.
+            if not session.unavailable or session.modified:
                 await self._save(call, session, response)
         except UpdateError as error:
             raise SessionInterrupted(str(error)) from error
@@ -111,7 +128,11 @@ class SessionMiddleware(DjangoSessionMiddleware):
         if session.unavailable:
             # What the store holds is unknown. Whatever the response says of the session, the cookie stays as it is.
             # An error inside another middleware has become a plain 500 on its way here.
-            return self._unavailable() if response.status_code == HTTPStatus.INTERNAL_SERVER_ERROR else response
+            if response.status_code == HTTPStatus.INTERNAL_SERVER_ERROR:
+                return self._unavailable()
+            if session.accessed:
+                patch_vary_headers(response, ("Cookie", *filter(None, [self._options().header_name])))
+            return response
         had_cookies = set(response.cookies)
         # Nothing is left to be saved, so Django's logic below does no I/O any more, and may run on an event loop.
         response = self._django_response(request, response)
@@ -140,23 +161,22 @@ class SessionMiddleware(DjangoSessionMiddleware):
     ) -> None:
         """Send the id back the way it came, where that is not (only) the cookie that Django has set."""
         transport, sent = request._beesession  # type: ignore[attr-defined]
-        options = self._options()
-        header, name = options.header_name, settings.SESSION_COOKIE_NAME
+        options, name = self._options(), settings.SESSION_COOKIE_NAME
+        by_cookie, by_header = ways_back(transport, options, has_new_id=session.has_new_id)
         # A view may have set a cookie of this name itself; that one is none of ours.
         cookie = response.cookies.get(name) if name not in had_cookies else None
-        if header is not None:
-            if session.accessed:
-                patch_vary_headers(response, (header,))
-            if transport in (Transport.HEADER, Transport.NONE) or not options.set_cookie:
-                if cookie is not None:
-                    response.headers[header] = cookie.value
-                elif sent is not None and session.is_empty():
-                    response.headers[header] = ""  # the session is over: forget the id
-        # A cookie made from a link would let whoever sent the link choose the visitor's session. A new id, such as a
-        # login brings, is the visitor's own.
-        planted = transport is Transport.QUERY and cookie is not None and cookie.value == sent
-        if cookie is not None and (planted or transport is Transport.HEADER or not options.set_cookie):
+        over = sent is not None and session.is_empty()
+        if options.header_name is not None:
+            if by_header and (cookie is not None or over):
+                # An empty header: the session is over, forget the id.
+                response.headers[options.header_name] = "" if cookie is None else cookie.value
+            if session.accessed or options.header_name in response.headers:
+                patch_vary_headers(response, (options.header_name,))
+        if cookie is not None and not by_cookie:
             del response.cookies[name]
+        if transport is Transport.QUERY:
+            # The address holds the id, and must not go to other sites.
+            response.headers.setdefault("Referrer-Policy", "same-origin")
 
     def _options(self) -> conf.Options:
         return self._store_class.bound_options()

@@ -9,31 +9,42 @@ another request was faster, it makes the same changes to what is stored now.
 from __future__ import annotations
 
 import asyncio
-import random
+import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.contrib.sessions.backends.base import CreateError
 
 from beesession import delta, signals
 from beesession.binding import bind
 from beesession.bound import BEGAN, BoundSession
-from beesession.exceptions import DecodeError, SessionConflict, SessionGone
+from beesession.exceptions import DecodeError, EncodeError, SessionConflict, SessionGone
 from beesession.provider import Conflict, Gone, Record, Unavailable
 from beesession.sid import fingerprint
 from beesession.snapshot import NOTHING, Snapshot
 from beesession.stepping import Call
 from beesession.tracking import SessionData
-from beesession.turns import Turn
+from beesession.turns import LOST_TRIES, Turn, pauses
 
 GC_BATCH = 1000
 
-_LOST_TRIES = 3
-"""After so many, the writers of this process take turns."""
 
-_SUPERSEDED = "Another request changed the session meanwhile, and {why}. Nothing was saved."
+class _Unanswered(NamedTuple):
+    """A write whose reply was lost.
+
+    :ivar old: the id that the session had
+    :ivar new: the id under which the record was to live
+    :ivar own: the state of this object, as it was encoded
+    :ivar stored: that, merged with what others had stored
+    """
+
+    old: str
+    new: str
+    payload: bytes
+    own: dict[str, Any]
+    stored: dict[str, Any]
 
 
 class Operations(BoundSession):
@@ -42,7 +53,7 @@ class Operations(BoundSession):
     _data: SessionData  # what the view sees; absent until it is first asked for
     _modified = False
     _seen: Snapshot = NOTHING
-    _unanswered: bytes | None = None  # what was sent by a swap whose reply was lost
+    _unanswered: _Unanswered | None = None
 
     @property
     def modified(self) -> bool:
@@ -55,9 +66,10 @@ class Operations(BoundSession):
 
     @modified.setter
     def modified(self, value: bool) -> None:
-        self._modified = value
-        if not value and hasattr(self, "_data"):
+        # Django's pop() sets it to what it is. Only who resets it takes anything back.
+        if not value and self.modified and hasattr(self, "_data"):
             self._data.take_back()
+        self._modified = value
 
     def _changed_inside(self) -> bool:
         if not hasattr(self, "_data") or not self.bound_options().detect_nested_changes:
@@ -66,7 +78,10 @@ class Operations(BoundSession):
         if not data.watched:
             return False
         changes = delta.diff(_only(data.watched, self._seen.base()), _only(data.watched, data))
-        return bool(changes) and bool(self._changes())
+        try:
+            return bool(changes) and bool(self._changes())
+        except EncodeError:
+            return True  # a change all right; the save will say what is wrong with it
 
     # The steps ----------------------------------------------------------------------------------------------
 
@@ -97,19 +112,21 @@ class Operations(BoundSession):
     async def _insert(self, call: Call, sid: str) -> bool:
         if not hasattr(self, "_data"):
             self._data = SessionData()
-        data = self._data
+        data, before = self._data, self.session_key
         self._stamp(time.time())
         key, lifetime, provider = self.store_key(sid), self._lifetime(data), self.provider
         payload = self._codec.dumps(data, key)
         record = await self._reach(call, provider.create, provider.acreate, key, payload, lifetime)
         if record is None:
             return False
-        self._took(sid, record, lifetime)
-        self.modified = True
+        self._took(data, before, sid, record, lifetime)
+        self.has_new_id = self.modified = True
         await self._announce(call, signals.session_created, fingerprint=fingerprint(self.session_key))
         return True
 
     async def _save(self, call: Call, must_create: bool) -> None:
+        if self._unanswered is not None:
+            await self._find_out(call, self._unanswered)
         sid = self.session_key
         if sid is None:
             return await self._create(call)
@@ -117,8 +134,6 @@ class Operations(BoundSession):
             if not await self._insert(call, sid):
                 raise CreateError
             return None
-        if self._unanswered is not None:
-            await self._find_out(call, sid, self._unanswered)
         record = await self._demand_record(call, sid)
         # A session that was emptied has not begun anew.
         self._stamp(self._seen.base().get(BEGAN, time.time()))
@@ -127,15 +142,10 @@ class Operations(BoundSession):
         provider, key = self.provider, self.store_key(sid)
         if changes:
 
-            async def swap(record: Record, data: Mapping[str, Any]) -> tuple[str, Record]:
-                payload, lifetime = self._codec.dumps(data, key), self._lifetime(data)
-                try:
-                    return sid, await self._reach(call, provider.swap, provider.aswap, key, record, payload, lifetime)
-                except Unavailable:
-                    self._unanswered = payload
-                    raise
+            async def swap(record: Record, key: str, payload: bytes, lifetime: float) -> Record:
+                return await self._reach(call, provider.swap, provider.aswap, key, record, payload, lifetime)
 
-            return await self._compare_and_set(call, sid, record, changes, swap)
+            return await self._compare_and_set(call, sid, record, changes, lambda: sid, swap)
         lifetime = self._lifetime(self._data)
         if self._seen.must_move(lifetime, self.bound_options().touch_interval):
             try:
@@ -145,28 +155,27 @@ class Operations(BoundSession):
             if touched.data != record.data:
                 # Another request has changed it. This object's changes are still relative to what it has read itself.
                 touched = replace(record, remaining=touched.remaining)
-            self._took(sid, touched, lifetime, self._seen.base_if_decoded)
+            self._took(self._data, sid, sid, touched, lifetime, self._seen.base_if_decoded)
         return None
 
     async def _cycle_key(self, call: Call) -> None:
+        if self._unanswered is not None:
+            await self._find_out(call, self._unanswered)
         if not hasattr(self, "_data") and self.session_key is not None:
             self._data = await self._load(call)
         old = self.session_key
         if old is None:
             return await self._create(call)
-        ids, provider = self.provider_class.ids(self.bound_options()), self.provider
+        ids, provider, old_key = self.provider_class.ids(self.bound_options()), self.provider, self.store_key(old)
 
-        async def regenerate(record: Record, data: Mapping[str, Any]) -> tuple[str, Record]:
-            new = ids.new()
-            old_key, new_key = self.store_key(old), self.store_key(new)
-            payload, lifetime = self._codec.dumps(data, new_key), self._lifetime(data)
-            return new, await self._reach(
-                call, provider.regenerate, provider.aregenerate, old_key, new_key, record, payload, lifetime
-            )
+        async def regenerate(record: Record, key: str, payload: bytes, lifetime: float) -> Record:
+            verb, twin = provider.regenerate, provider.aregenerate
+            return await self._reach(call, verb, twin, old_key, key, record, payload, lifetime)
 
         try:
             record = await self._demand_record(call, old)
-            await self._compare_and_set(call, old, record, self._changes(), regenerate)
+            self._stamp(self._seen.base().get(BEGAN, time.time()))
+            await self._compare_and_set(call, old, record, self._changes(), ids.new, regenerate)
         except SessionGone:
             if delta.login(self._seen.base()) is not None:
                 raise
@@ -175,6 +184,7 @@ class Operations(BoundSession):
             self._data.become(self._changes().apply({}))
             self._session_key = None
             return await self._create(call)
+        self.has_new_id = True
         self.modified = True
         names = {"old_fingerprint": fingerprint(old), "fingerprint": fingerprint(self.session_key)}
         await self._announce(call, signals.session_rotated, **names)
@@ -210,24 +220,30 @@ class Operations(BoundSession):
         sid: str,
         record: Record,
         changes: delta.Delta,
-        send: Callable[[Record, Mapping[str, Any]], Awaitable[tuple[str, Record]]],
+        target: Callable[[], str],
+        send: Callable[[Record, str, bytes, float], Awaitable[Record]],
     ) -> None:
         """Send the changes, made to the record as it is in the store, until it did not change in between.
 
-        :param send: sends data in place of a record, and returns the id under which it then lives; Conflict and Gone
-            tell that the stored record is another, or not there
+        :param target: returns the id under which the record is to live
+        :param send: sends (record to replace, key, data, lifetime); Conflict and Gone tell that the stored record is
+            another, or not there
         """
-        base = self._seen.base()
-        data = changes.apply(base)
-        merged = False
-        timeout = self.bound_options().save_timeout
+        base, view = self._seen.base(), self._data
+        own = data = changes.apply(base)
+        timeout = min(self.bound_options().save_timeout, threading.TIMEOUT_MAX)
         turn = Turn(self.store_key(sid))
         try:
-            for lost, pause in enumerate(_pauses(timeout)):
-                if lost == _LOST_TRIES:
+            for lost, pause in enumerate(pauses(timeout)):
+                if lost == LOST_TRIES:
                     await call(turn.take, turn.atake, timeout)
+                new, lifetime = target(), self._lifetime(data)
+                payload = self._codec.dumps(data, self.store_key(new))
                 try:
-                    new, stored = await send(record, data)
+                    stored = await send(record, self.store_key(new), payload, lifetime)
+                except (Unavailable, asyncio.CancelledError):
+                    self._unanswered = _Unanswered(sid, new, payload, own, data)
+                    raise
                 except Gone:
                     raise SessionGone from None
                 except Conflict as conflict:
@@ -235,39 +251,41 @@ class Operations(BoundSession):
                     if current is None:
                         raise SessionGone from None
                     data = await self._merge(call, sid, base, changes, current)
-                    record, merged = current, True
+                    record = current
                     if pause:
                         await call(time.sleep, _sleep, pause)
                 else:
-                    if merged:
-                        self._data.become(data)
-                    return self._took(new, stored, self._lifetime(data), data)
+                    self._follow(view, own, data)
+                    self._took(view, sid, new, stored, lifetime, data)
+                    if data is not own:
+                        await self._announce(call, signals.session_conflict, fingerprint=fingerprint(sid), merged=True)
+                    return
         finally:
             turn.end()
-        await self._announce(call, signals.session_conflict, fingerprint=fingerprint(sid), merged=False)
-        raise SessionConflict(_SUPERSEDED.format(why="again at each try for SAVE_TIMEOUT seconds"))
+        raise await self._refusal(call, sid, "again at each try for SAVE_TIMEOUT seconds")
 
     async def _merge(
         self, call: Call, sid: str, base: Mapping[str, Any], changes: delta.Delta, current: Record
     ) -> dict[str, Any]:
         options = self.bound_options()
-        why = None
-        merged: dict[str, Any] = {}
+        if options.on_conflict == "raise":
+            raise await self._refusal(call, sid, "ON_CONFLICT is 'raise'")
         try:
-            if options.on_conflict == "raise":
-                why = "ON_CONFLICT is 'raise'"
-            else:
-                merged = delta.merge(base, changes, self._decode(current, sid), options.merge_rules)
+            theirs = self._decode(current, sid)
+            if self.anonymous_only and delta.login(theirs) is not None:
+                raise delta.LoginLost
+            return delta.merge(base, changes, theirs, options.merge_rules)
         except delta.LoginLost:
-            raise SessionGone("The login of this session ended while this request was using it.") from None
+            raise SessionGone("The login of this session has changed while this request was using it.") from None
         except delta.Clash as clash:
             why = f"both set {clash.key!r}"
         except DecodeError:
             why = "what it stored cannot be decoded"
-        await self._announce(call, signals.session_conflict, fingerprint=fingerprint(sid), merged=why is None)
-        if why is not None:
-            raise SessionConflict(_SUPERSEDED.format(why=why))
-        return merged
+        raise await self._refusal(call, sid, why)
+
+    async def _refusal(self, call: Call, sid: str, why: str) -> SessionConflict:
+        await self._announce(call, signals.session_conflict, fingerprint=fingerprint(sid), merged=False)
+        return SessionConflict(f"Another request changed the session meanwhile, and {why}. Nothing was saved.")
 
     def _changes(self) -> delta.Delta:
         """Return what this object has changed since it read or wrote the record."""
@@ -298,20 +316,43 @@ class Operations(BoundSession):
             self._data = SessionData(stored)
         return record
 
-    async def _find_out(self, call: Call, sid: str, sent: bytes) -> None:
-        """See whether a swap whose reply was lost has been done. To merge with one's own write would count it twice."""
-        record = await self._fetch(call, sid)
+    async def _find_out(self, call: Call, sent: _Unanswered) -> None:
+        """See whether a write whose reply was lost has been done: to merge with one's own would count it twice."""
+        record = await self._fetch(call, sent.new)
         self._unanswered = None
-        if record is not None and record.data == sent:
-            self._seen = self._snapshot(record, sid)
+        if record is not None and record.data == sent.payload and self.session_key == sent.old:
+            self._session_key = sent.new
+            self._follow(self._data, sent.own, sent.stored)
+            self._seen = self._snapshot(record, sent.new, base=sent.stored)
+            self.has_new_id = self.has_new_id or sent.new != sent.old
 
-    def _took(self, sid: str, record: Record, lifetime: float, base: dict[str, Any] | None = None) -> None:
-        """Take over what a write of this object has left in the store."""
+    def _follow(self, view: SessionData, own: dict[str, Any], stored: dict[str, Any]) -> None:
+        """Bring into the view what a merge has added to this object's own state, and keep what has changed since."""
+        if stored is not own and view is self._data:
+            since = delta.diff(own, self._codec.normalise(dict(view)))
+            view.become(since.apply(stored))
+
+    def _took(
+        self,
+        view: SessionData,
+        old: str | None,
+        sid: str,
+        record: Record,
+        lifetime: float,
+        base: dict[str, Any] | None = None,
+    ) -> None:
+        """Take over what a write of this object has left in the store.
+
+        :param view: the data that was written; another task may have emptied the session meanwhile
+        :param old: the id that the object had; if another task has ended the session meanwhile, it stays ended
+        """
+        view.settle()
+        if self.session_key != old:
+            return
         if self._self_contained:
             sid = record.sid
         self._session_key = sid
         self._seen = self._snapshot(record, sid, base=base, remaining=lifetime, written=True)
-        self._data.settle()
 
 
 async def _sleep(seconds: float) -> None:
@@ -320,19 +361,3 @@ async def _sleep(seconds: float) -> None:
 
 def _only(keys: set[str], data: Mapping[str, Any]) -> dict[str, Any]:
     return {key: data[key] for key in keys if key in data}
-
-
-def _pauses(timeout: float) -> Iterator[float]:
-    """Yield how long to wait after each lost try, until the time is over; at least one try is made.
-
-    The first tries follow at once. Then the wait is drawn from a window that grows to a few milliseconds only: it
-    has to part the writers, and a window that went on growing would starve the unlucky ones.
-    """
-    deadline = time.monotonic() + timeout
-    window = 0.0
-    for attempt in range(1_000_000):
-        yield random.uniform(0, window)
-        if time.monotonic() >= deadline:
-            return
-        if attempt >= _LOST_TRIES - 1:
-            window = min(max(2 * window, 0.0005), 0.005)

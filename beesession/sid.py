@@ -75,7 +75,14 @@ class Ids:
             raise ValueError("ID_PREFIX: up to 32 letters, digits, '-' and '_' are allowed")
         if isinstance(self.hash_func, str) and self.hash_func not in hashlib.algorithms_guaranteed - _EXTENDABLE:
             raise ValueError(f"ID_HASH_FUNC: {self.hash_func!r} is no hash that Python has; use 'sha1' or 'sha256'")
-        made = {self.new() for _ in range(2)}
+        try:
+            made = {self.new() for _ in range(2)}
+        except ValueError:
+            raise
+        except Exception as error:  # the application's own function raises what it likes
+            raise ValueError(
+                f"ID_HASH_FUNC: it must be callable with (random bytes, key); it raised {type(error).__name__}"
+            ) from error
         if len(made) < 2 or not all(self.accepts(sid) for sid in made):
             raise ValueError("ID_HASH_FUNC: it must give 32 to 128 hex digits, different ones for different input")
 

@@ -14,7 +14,7 @@ class Snapshot:
 
     :param record: the record, or None where there is none
     :param decode: gives what the record holds
-    :param base: what it holds, where that is known already; must share no object with what the view sees
+    :param base: what it holds, where that is known already; nobody changes it
     :param remaining: seconds until it expires, where the record itself does not tell
     :param written: this request wrote it
     """
@@ -37,7 +37,7 @@ class Snapshot:
         self._expires = None if remaining is None else time.monotonic() + remaining
 
     def base(self) -> dict[str, Any]:
-        """Return what the record holds, decoded once more when it is first asked for: the view has its own copy."""
+        """Return what the record holds, decoded when it is first asked for."""
         if self._base is None:
             self._base = self._decode()
         return self._base

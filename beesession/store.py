@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from functools import cached_property
 from typing import Any
 
 from beesession.codecs.json import SALT
@@ -34,7 +36,8 @@ class SessionStore(Operations):
         run(self._create(directly))
 
     async def acreate(self) -> None:
-        await self._create(awaited)
+        async with self._writing:
+            await self._create(awaited)
 
     def save(self, must_create: bool = False) -> None:
         """Store what this object has changed, merged into what others have stored meanwhile.
@@ -52,14 +55,16 @@ class SessionStore(Operations):
         run(self._save(directly, must_create))
 
     async def asave(self, must_create: bool = False) -> None:
-        await self._save(awaited, must_create)
+        async with self._writing:
+            await self._save(awaited, must_create)
 
     def delete(self, session_key: str | None = None) -> None:
         """Delete the record under this key, or under the object's own. A missing record is no error."""
         run(self._delete(directly, session_key))
 
     async def adelete(self, session_key: str | None = None) -> None:
-        await self._delete(awaited, session_key)
+        async with self._writing:
+            await self._delete(awaited, session_key)
 
     def cycle_key(self) -> None:
         """Give the session a new key; the old one opens nothing afterwards.
@@ -70,7 +75,8 @@ class SessionStore(Operations):
         run(self._cycle_key(directly))
 
     async def acycle_key(self) -> None:
-        await self._cycle_key(awaited)
+        async with self._writing:
+            await self._cycle_key(awaited)
 
     @classmethod
     def clear_expired(cls) -> None:
@@ -80,6 +86,11 @@ class SessionStore(Operations):
     @classmethod
     async def aclear_expired(cls) -> None:
         await cls._clear_expired(awaited)
+
+    @cached_property
+    def _writing(self) -> asyncio.Lock:
+        # Tasks of one request share its session; two writes of one object at once would merge with each other.
+        return asyncio.Lock()
 
     # What the view does to the data -----------------------------------------------------------------------
 
@@ -113,7 +124,9 @@ class SessionStore(Operations):
     def _get_session(self, no_load: bool = False) -> SessionData:
         self.accessed = True
         if not hasattr(self, "_data"):
-            self._data = SessionData() if no_load or self.session_key is None else run(self._load(directly))
+            data = SessionData() if no_load or self.session_key is None else run(self._load(directly))
+            if not hasattr(self, "_data"):  # another thread may have been faster, as another task below
+                self._data = data
         return self._data
 
     _session = property(_get_session)

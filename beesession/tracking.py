@@ -84,7 +84,7 @@ class SessionData(dict[str, Any]):
         if type(value) in _IMMUTABLE:
             return value
         if key not in self._own:
-            value = copy.deepcopy(value)
+            value = _copied(value)
             super().__setitem__(key, value)
             self._own.add(key)
         self.watched.add(key)
@@ -130,3 +130,18 @@ class SessionData(dict[str, Any]):
         if key not in self:
             self[key] = default
         return self[key]
+
+
+def _copied(value: Any) -> Any:
+    # What a codec gives is mostly lists and dicts; copy.deepcopy is slower for them, and nests three calls a level.
+    if type(value) is list:
+        items = []
+        for item in value:
+            items.append(item if type(item) in _IMMUTABLE else _copied(item))
+        return items
+    if type(value) is dict:
+        entries = {}
+        for key, item in value.items():
+            entries[key] = item if type(item) in _IMMUTABLE else _copied(item)
+        return entries
+    return copy.deepcopy(value)

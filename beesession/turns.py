@@ -8,9 +8,16 @@ collide. Nothing depends on a turn for being right: who waits too long goes ahea
 from __future__ import annotations
 
 import asyncio
+import os
+import random
 import threading
+import time
+from collections.abc import Iterator
 from typing import Generic, TypeVar
 from weakref import WeakKeyDictionary, WeakValueDictionary
+
+LOST_TRIES = 3
+"""After so many lost tries a writer asks for its turn."""
 
 Lock = TypeVar("Lock", threading.Lock, asyncio.Lock)
 
@@ -23,6 +30,19 @@ class _Held(Generic[Lock]):
 
 
 _guard = threading.Lock()
+
+
+def _forked() -> None:
+    # Other threads of the parent may have held it, and have had turns that nobody will end here.
+    global _guard
+    _guard = threading.Lock()
+    _of_threads.clear()
+    _of_tasks.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
+
 _of_threads: WeakValueDictionary[str, _Held[threading.Lock]] = WeakValueDictionary()
 _of_tasks: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakValueDictionary[str, _Held[asyncio.Lock]]]
 _of_tasks = WeakKeyDictionary()
@@ -61,3 +81,19 @@ class Turn:
         held, self._held = self._held, None
         if held is not None:
             held.lock.release()
+
+
+def pauses(timeout: float) -> Iterator[float]:
+    """Yield how long to wait after each lost try, until the time is over; at least one try is made.
+
+    The first tries follow at once. Then the wait is drawn from a window that grows to a few milliseconds only: it
+    has to part the writers, and a window that went on growing would starve the unlucky ones.
+    """
+    deadline = time.monotonic() + timeout
+    window = 0.0
+    for attempt in range(1_000_000):
+        yield random.uniform(0, window)
+        if time.monotonic() >= deadline:
+            return
+        if attempt >= LOST_TRIES - 1:
+            window = min(max(2 * window, 0.0005), 0.005)

@@ -84,6 +84,7 @@ class Proxy:
         self._delay = 0.0
         self._silent = False
         self._loses_reply_to: str | None = None
+        self._answers_before = 0
         self._links: set[_Link] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._listener: asyncio.Server | None = None
@@ -105,9 +106,13 @@ class Proxy:
 
     # Faults -------------------------------------------------------------------------------------------------
 
-    def lose_reply(self, command: str = _ANY) -> None:
-        """Once: let the next command (of this name) run at the server, drop its reply, and cut the connection."""
+    def lose_reply(self, command: str = _ANY, *, after: int = 0) -> None:
+        """Once: let the next command (of this name) run at the server, drop its reply, and cut the connection.
+
+        :param after: so many such commands are answered before
+        """
         self._loses_reply_to = command.upper()
+        self._answers_before = after
 
     def cut(self) -> None:
         """Once: cut all connections, while nothing is under way. New ones are welcome."""
@@ -190,8 +195,10 @@ class Proxy:
                 if self._silent:
                     continue
                 if self._loses_reply_to in (name, _ANY):
-                    self._loses_reply_to = None
-                    link.loses_reply = True
+                    if self._answers_before == 0:
+                        self._loses_reply_to = None
+                        link.loses_reply = True
+                    self._answers_before -= 1
                 server.write(raw)
             await server.drain()
         raise ConnectionResetError

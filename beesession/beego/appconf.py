@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 DEFAULT = "default"
 """The section of keys that stand before any section."""
 
+_RUN_MODES = ("dev", "test", "prod")
 _TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True", "yes", "YES", "Yes", "y", "Y", "on", "ON", "On"})
 _FALSE = frozenset({"0", "f", "F", "false", "FALSE", "False", "no", "NO", "No", "n", "N", "off", "OFF", "Off"})
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}\Z")
@@ -35,10 +36,14 @@ class AppConfError(ValueError):
 
 
 class Entry(NamedTuple):
-    """A value and where it stands, as ``file`` or ``file:line``."""
+    """A value and where it stands, as ``file`` or ``file:line``.
+
+    ``unset`` is the ``${NAME}`` that the value is empty for: no such variable, and no default beside it.
+    """
 
     value: object
     where: str
+    unset: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,11 +52,13 @@ class AppConf:
 
     :ivar path: the file that was read
     :ivar runmode: the run mode, whose section is asked before the default section
+    :ivar runmode_asked: whether anybody asked for it; False: it is the default
     """
 
     path: Path
     runmode: str
     sections: Mapping[str, Mapping[str, Entry]] = field(repr=False)
+    runmode_asked: bool = False
 
     def get(self, key: str, default: object = None) -> object:
         """Return the value of ``"key"`` (run mode first, then default section), or of ``"section::key"``.
@@ -76,7 +83,23 @@ class AppConf:
 
     def unread_sections(self) -> tuple[str, ...]:
         """Return the sections that are named like a struct of beego's configuration; beego takes no keys from them."""
-        return tuple(name for name in ("session", *_STRUCTS) if name in self.sections and name != self.runmode.lower())
+        return tuple(
+            name for name in ("session", *_STRUCTS) if self.sections.get(name) and name != self.runmode.lower()
+        )
+
+    def other_run_modes(self) -> tuple[str, ...]:
+        """Return the run modes that have a section, if the one that was asked for has none; otherwise nothing.
+
+        Any section may be a run mode's. Only those that most likely are count: by their name, or by a session key.
+        """
+        if not self.runmode_asked or self.runmode.lower() in self.sections:
+            return ()
+        return tuple(
+            name
+            for name, entries in self.sections.items()
+            if name in _RUN_MODES
+            or (name not in (DEFAULT, "session", *_STRUCTS) and any(key.startswith("session") for key in entries))
+        )
 
 
 def read(path: str | os.PathLike[str], runmode: str | None = None, environ: Mapping[str, str] | None = None) -> AppConf:
@@ -97,8 +120,9 @@ def read(path: str | os.PathLike[str], runmode: str | None = None, environ: Mapp
         path = own if own.is_file() else path
     sections = _read_ini(path, environ, ()) if path.suffix.lower() not in _LOADERS else _read_tree(path, environ)
     entry = sections.get(DEFAULT, {}).get("runmode")
-    from_file = str(entry.value) if entry is not None and entry.value else "prod"
-    return AppConf(path, runmode or from_environment or from_file, sections)
+    from_file = str(entry.value) if entry is not None and entry.value else ""
+    asked = runmode or from_environment or from_file
+    return AppConf(path, asked or "prod", sections, runmode_asked=bool(asked))
 
 
 def flag(value: object) -> bool:
@@ -145,12 +169,12 @@ def _read_ini(path: Path, environ: Mapping[str, str], including: tuple[Path, ...
                 sections.setdefault(name, {}).update(entries)
         elif line.startswith("[") and line.endswith("]"):
             section = line[1:-1].strip().lower()
+            sections.setdefault(section, {})
         else:
             key, equals, value = line.partition("=")
             if not equals or not key.strip():
                 raise AppConfError(f"{where}: expected 'key = value', '[section]' or 'include \"file\"'")
-            value = _expanded(_unquoted(value.strip()), environ)
-            sections.setdefault(section, {})[key.strip().lower()] = Entry(value, where)
+            sections.setdefault(section, {})[key.strip().lower()] = _entry(_unquoted(value.strip()), where, environ)
     return sections
 
 
@@ -159,11 +183,13 @@ def _unquoted(value: str) -> str:
     return value.strip('"') if value.startswith('"') else value
 
 
-def _expanded(value: str, environ: Mapping[str, str]) -> str:
-    variable = _VARIABLE.match(value)
+def _entry(value: object, where: str, environ: Mapping[str, str]) -> Entry:
+    variable = _VARIABLE.match(value) if isinstance(value, str) else None
     if variable is None:
-        return value
-    return environ.get(variable["name"].strip(), "") or variable["default"] or ""
+        return Entry(value, where)
+    name, default = variable["name"].strip(), variable["default"]
+    unset = f"${{{name}}}" if name not in environ and default is None else ""
+    return Entry(environ.get(name, "") or default or "", where, unset)
 
 
 def _text(path: Path) -> str:
@@ -203,7 +229,7 @@ def _lifted(
         key = str(name).lower()
         if key in structs or (isinstance(member, dict) and key not in _OBJECT_VALUES) or member is None:
             continue
-        yield key, Entry(_expanded(member, environ) if isinstance(member, str) else member, where)
+        yield key, _entry(member, where, environ)
 
 
 # Keys whose value may be written as an object in place of JSON text.

@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -191,12 +191,26 @@ Where = Callable[[str], str]
 """Names the place of a key for an error message."""
 
 
+class Place(NamedTuple):
+    """Where a field of a :class:`SessionConfig` was written, and the key as it was written there."""
+
+    where: str
+    key: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.key}"
+
+
 @dataclass(frozen=True)
 class Reading:
-    """Keys that have been read: the configuration, and one sentence for each warning."""
+    """Keys that have been read: the configuration, and one sentence for each warning.
+
+    :ivar places: the place of each field that was given; that of ``provider_config`` also when it was forgotten
+    """
 
     config: SessionConfig
     warnings: tuple[str, ...] = ()
+    places: Mapping[str, Place] = field(default_factory=dict)
 
 
 def read_web(given: Mapping[str, object], where: Where, *, judge_all: bool = True) -> Reading:
@@ -205,19 +219,26 @@ def read_web(given: Mapping[str, object], where: Where, *, judge_all: bool = Tru
     :param judge_all: False for a file that holds other keys, too: only those that look like session keys are judged
     :raises ImproperlyConfigured: for an unknown key, with the nearest known one, and for a wrong value
     """
-    named = [(str(name).rpartition(".")[2], value) for name, value in given.items()]
+    paths = {last_part(name): name for name in given}
+    named = [(last_part(name), value) for name, value in given.items()]
     if not judge_all:
         named = [(name, value) for name, value in named if _looks_like_ours(name)]
-    found, texts = _read(World.WEB, named, where)
+    found, places, texts = _read(World.WEB, named, lambda name: where(paths[name]))
     nested = found.pop("sessionconfig", None)
     config = SessionConfig(**found)
     if not nested:
-        return Reading(config, texts)
-    inner = read_library(nested, where("sessionconfig"))
+        if "provider" in places:
+            places.setdefault("provider_config", Place(places["provider"].where, "sessionproviderconfig"))
+        return Reading(config, texts, places)
+    inner = read_library(nested, places["sessionconfig"].where)
     lost = [name for name, _ in named if name.lower() not in ("sessionon", "sessionprovider", "sessionconfig")]
     if lost:
         texts = (*texts, f"{', '.join(sorted(lost))}: ignored, since sessionconfig replaces all keys but two")
-    return Reading(replace(inner.config, on=config.on, provider=config.provider), (*texts, *inner.warnings))
+    return Reading(
+        replace(inner.config, on=config.on, provider=config.provider),
+        (*texts, *inner.warnings),
+        {**places, **inner.places},
+    )
 
 
 def read_library(given: object, where: str) -> Reading:
@@ -229,8 +250,25 @@ def read_library(given: object, where: str) -> Reading:
         given = _from_json(given)
     if not isinstance(given, Mapping):
         raise ImproperlyConfigured(f"{where}: expected a JSON object (or a dict) of ManagerConfig keys.")
-    found, texts = _read(World.LIBRARY, given.items(), lambda name: where)
-    return Reading(SessionConfig(on=True, **found), texts)
+    found, places, texts = _read(World.LIBRARY, given.items(), lambda name: where)
+    places.setdefault("provider_config", Place(where, "providerConfig"))
+    return Reading(SessionConfig(on=True, **found), texts, places)
+
+
+def last_part(name: object) -> str:
+    """Return the key that Go's full path of it ends with, such as "SessionOn"."""
+    return str(name).rpartition(".")[2]
+
+
+def row_of(world: World, name: str) -> Key | None:
+    """Return the row of a key, whose case does not matter."""
+    return _rows(world).get(name.lower())
+
+
+def names(field: str) -> str:
+    """Return what a field of :class:`SessionConfig` is called today: in ``app.conf``, and in a ManagerConfig."""
+    web, library = (row.name for row in TABLE if row.field == field and row.fate is Fate.MAPPED)
+    return f"{web} (ManagerConfig: {library})"
 
 
 def report(texts: Iterable[str], stacklevel: int) -> None:
@@ -248,16 +286,18 @@ def reported() -> tuple[str, ...]:
 _reported: dict[str, None] = {}
 
 
-def _read(world: World, given: Iterable[tuple[str, object]], where: Where) -> tuple[dict[str, Any], tuple[str, ...]]:
-    rows = {row.name.lower(): row for row in TABLE if row.world is world}
-    found: dict[str, Any] = {}
-    outdated: dict[str, Any] = {}
+def _read(
+    world: World, given: Iterable[tuple[str, object]], where: Where
+) -> tuple[dict[str, Any], dict[str, Place], tuple[str, ...]]:
+    rows = _rows(world)
+    found: dict[str, tuple[Any, Place]] = {}
+    outdated: dict[str, tuple[Any, Place]] = {}
     texts: list[str] = []
     seen: set[str] = set()
     for name, value in given:
         row = rows.get(str(name).lower())
         if row is None:
-            raise ImproperlyConfigured(f"{where(name)}: {name!r} is no session key of beego. {_hint(name, rows)}")
+            raise ImproperlyConfigured(f"{where(name)}: {name!r} is no session key of beego. {_hint(world, name)}")
         if row.name in seen:
             raise ImproperlyConfigured(f"{where(name)}: {row.name} is given twice, in different spelling.")
         seen.add(row.name)
@@ -266,8 +306,14 @@ def _read(world: World, given: Iterable[tuple[str, object]], where: Where) -> tu
         if row.fate is Fate.DEAD or value is None or (row.type in ("text", "object") and value == ""):
             continue
         target = outdated if row.fate is Fate.RENAMED else found
-        target[row.field or row.name] = _converted(row, value, where(name))
-    return {**outdated, **found}, tuple(texts)
+        target[row.field or row.name] = _converted(row, value, where(name)), Place(where(name), str(name))
+    fields = {**outdated, **found}
+    values = {name: value for name, (value, _) in fields.items()}
+    return values, {name: place for name, (_, place) in fields.items()}, tuple(texts)
+
+
+def _rows(world: World) -> dict[str, Key]:
+    return {row.name.lower(): row for row in TABLE if row.world is world}
 
 
 def _converted(row: Key, value: object, where: str) -> Any:
@@ -275,7 +321,7 @@ def _converted(row: Key, value: object, where: str) -> Any:
         return _CONVERTERS[row.type](value)
     except ValueError as error:
         # Text may be a secret; a flag or a number that is none is shown, so that it can be found.
-        shown = f", not {value!r}" if row.type in ("flag", "whole", "same_site") else f", not a {type(value).__name__}"
+        shown = f", not {value!r}" if row.type in ("flag", "whole", "same_site") else f", not {type(value).__name__}"
         raise ImproperlyConfigured(f"{where}: {row.name} {error}{shown}.") from None
 
 
@@ -322,11 +368,17 @@ def _from_json(text: str) -> object:
         return None
 
 
-def _hint(name: object, rows: Mapping[str, Key]) -> str:
-    near = difflib.get_close_matches(str(name).lower(), rows, n=1)
+def _hint(world: World, name: object) -> str:
+    """A sentence that names keys as they are written today."""
+    live = {key: row for key, row in _rows(world).items() if row.fate is Fate.MAPPED}
+    stranger = row_of(World.LIBRARY if world is World.WEB else World.WEB, str(name))
+    if stranger is not None and stranger.fate is Fate.MAPPED:
+        same = [row.name for row in live.values() if row.field == stranger.field]
+        return f"Did you mean {same[0]!r}?" if same else f"It is only in {stranger.world.value}: {stranger.name}."
+    near = difflib.get_close_matches(str(name).lower(), live, n=1)
     if near:
-        return f"Did you mean {rows[near[0]].name!r}?"
-    return f"Known are {', '.join(row.name for row in rows.values() if row.fate is Fate.MAPPED)}."
+        return f"Did you mean {live[near[0]].name!r}?"
+    return f"Known are {', '.join(row.name for row in live.values())}."
 
 
 def _looks_like_ours(name: str) -> bool:

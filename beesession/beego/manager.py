@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import threading
 from collections.abc import Mapping, MutableMapping
 from dataclasses import replace
@@ -18,13 +19,16 @@ from beesession.beego import appconf, dsn, keys, mapping, registry
 from beesession.beego.session import BeegoSession, opened
 from beesession.conf import Options
 from beesession.exceptions import BeeSessionError
-from beesession.middleware import Transport, received
+from beesession.middleware import Transport, received, ways_back
 from beesession.operations import GC_BATCH
 from beesession.provider import Unavailable
 from beesession.sid import HashFunc
 from beesession.store import SessionStore
 
 logger = logging.getLogger("beesession")
+
+# How Options begins an error: BeegoManager['HEADER_NAME'] ..., BeegoManager: ID_PREFIX: ...
+_OPTION = re.compile(r"BeegoManager(?:: |\[')(?P<name>[A-Z_]+)(?:'\])?")
 
 
 class CannotCount(BeeSessionError, NotImplementedError):
@@ -44,13 +48,16 @@ class BeegoManager:
 
     def __init__(self, reading: keys.Reading, *, stacklevel: int = 1) -> None:
         self.config = reading.config
-        self.warnings = reading.warnings
-        self._engine = registry.resolve(self.config.provider) if self.config.on else ""
+        self._places = dict(reading.places)
+        self._engine = ""
+        if self.config.on:
+            place = str(self._places.get("provider", "sessionprovider"))
+            self._engine = registry.resolve(self.config.provider, place)
         self._store_class: type[SessionStore] | None = None
         self._lock = threading.Lock()
         self._collector: tuple[threading.Thread, threading.Event] | None = None
         self._options = self._checked()
-        self.warnings += _doubts(self.config)
+        self.warnings = (*reading.warnings, *_doubts(self.config))
         keys.report(self.warnings, stacklevel + 1)
 
     def __repr__(self) -> str:
@@ -71,11 +78,7 @@ class BeegoManager:
         entries = {name: entry for name in conf.names() if (entry := conf.entry(name)) is not None}
         values = {name: entry.value for name, entry in entries.items()}
         reading = keys.read_web(values, lambda name: entries[name].where, judge_all=False)
-        unread = tuple(
-            f"{conf.path}: no session key is taken from section [{name}]; a section is the name of a run mode"
-            for name in conf.unread_sections()
-        )
-        return cls(replace(reading, warnings=(*reading.warnings, *unread)), stacklevel=2)
+        return cls(replace(reading, warnings=(*reading.warnings, *_lost(conf))), stacklevel=2)
 
     @classmethod
     def from_keys(cls, given: Mapping[str, object]) -> BeegoManager:
@@ -94,7 +97,8 @@ class BeegoManager:
         :raises ImproperlyConfigured: for an unknown provider, each unknown key, and each wrong value
         """
         reading = keys.read_library(config, "BeegoManager.new")
-        return cls(replace(reading, config=replace(reading.config, provider=provider)), stacklevel=2)
+        places = {**reading.places, "provider": keys.Place("BeegoManager.new", "provider")}
+        return cls(replace(reading, config=replace(reading.config, provider=provider), places=places), stacklevel=2)
 
     # Django settings --------------------------------------------------------------------------------------
 
@@ -108,7 +112,7 @@ class BeegoManager:
         try:
             return mapping.settings_for(self.config, self._engine)
         except dsn.DSNError as error:
-            raise ImproperlyConfigured(f"{error}") from error
+            raise self._unusable(error) from error
 
     def apply(self, namespace: MutableMapping[str, Any]) -> None:
         """Merge :meth:`as_settings` into a settings module: ``manager.apply(globals())``, as its last line.
@@ -133,7 +137,7 @@ class BeegoManager:
             transport, sid = received(request, self.config.cookie_name, self._options)
             store = self._store()(sid)
             store.anonymous_only = transport is Transport.QUERY
-            started[self] = BeegoSession(store, self.session_release)
+            started[self] = BeegoSession(store, self.session_release, transport)
         return started[self]
 
     def session_release(self, session: BeegoSession, response: HttpResponseBase) -> None:
@@ -146,7 +150,7 @@ class BeegoManager:
         store = opened(session.store)
         if not store.is_empty():
             store.save()
-            self._send(response, str(store.session_key), self._cookie_age(store))
+            self._send(response, session)
 
     def session_regenerate_id(self, request: HttpRequest, response: HttpResponseBase) -> BeegoSession:
         """Give the session of this request a new id, and put it on the response; the old one opens nothing any more.
@@ -157,7 +161,7 @@ class BeegoManager:
         """
         session = self.session_start(request)
         session.store.cycle_key()
-        self._send(response, str(session.store.session_key), self._cookie_age(session.store))
+        self._send(response, session)
         return session
 
     def session_destroy(self, request: HttpRequest, response: HttpResponseBase) -> None:
@@ -231,12 +235,15 @@ class BeegoManager:
         :param func: the name of a hash, such as "sha1", or a function (random bytes, key) -> hex digits
         :raises ImproperlyConfigured: for a hash that would make unusable ids
         """
-        before = self.config
-        self.config = replace(before, id_hash_func=func, id_hash_key=key)
+        before = self.config, self._places
+        self.config = replace(self.config, id_hash_func=func, id_hash_key=key)
+        arguments = {"id_hash_func": "func", "id_hash_key": "key"}
+        places = {field: keys.Place("BeegoManager.set_hash_func", name) for field, name in arguments.items()}
+        self._places = {**self._places, **places}
         try:
             self._options = self._checked()
         except ImproperlyConfigured:
-            self.config = before
+            self.config, self._places = before
             raise
         self._store_class = None
 
@@ -248,14 +255,25 @@ class BeegoManager:
         if not config.on:
             return Options()
         if config.lifetime <= 0 or config.gc_lifetime < 0:
-            raise ImproperlyConfigured("sessiongcmaxlifetime (gclifetime, maxLifetime): it must be above 0 seconds.")
+            place = self._places["max_lifetime" if config.max_lifetime < 0 else "gc_lifetime"]
+            raise ImproperlyConfigured(f"{place}: it must be above 0 seconds.")
         if config.provider in dsn.PARSERS:
             try:
-                store = dsn.parse(config.provider, config.provider_config)
+                dsn.parse(config.provider, config.provider_config)
             except dsn.DSNError as error:
-                raise ImproperlyConfigured(f"{error}") from error
-            self.warnings += tuple(f"sessionproviderconfig: {note}" for note in getattr(store, "notes", ()))
-        return Options.from_mapping(mapping.options_for(config), source="BeegoManager")
+                raise self._unusable(error) from error
+        try:
+            return Options.from_mapping(mapping.options_for(config), source="BeegoManager")
+        except ImproperlyConfigured as error:
+            raise ImproperlyConfigured(_OPTION.sub(self._as_written, str(error), count=1)) from error
+
+    def _unusable(self, error: dsn.DSNError) -> ImproperlyConfigured:
+        """The error of the provider string, which says "sessionproviderconfig of the ... engine", with its place."""
+        return ImproperlyConfigured(f"{self._places['provider_config']} {str(error).partition(' ')[2]}")
+
+    def _as_written(self, option: re.Match[str]) -> str:
+        """The place and the key of beego's that an option of BEESESSION was made from."""
+        return str(self._places.get(option["name"].lower(), option[0]))
 
     def _store(self) -> type[SessionStore]:
         if not self.config.on:
@@ -275,20 +293,22 @@ class BeegoManager:
             return None if store.get_expire_at_browser_close() else int(store.get_expiry_age())
         return self.config.cookie_lifetime if self.config.cookie_lifetime > 0 else None
 
-    def _send(self, response: HttpResponseBase, sid: str, max_age: int | None) -> None:
-        config = self.config
-        if config.set_cookie:
+    def _send(self, response: HttpResponseBase, session: BeegoSession) -> None:
+        config, store = self.config, session.store
+        sid, is_new = str(store.session_key), getattr(store, "has_new_id", True)
+        by_cookie, by_header = ways_back(session.transport, self._options, has_new_id=is_new)
+        if config.set_cookie and by_cookie:
             response.set_cookie(
                 config.cookie_name,
                 sid,
-                max_age=max_age,
+                max_age=self._cookie_age(store),
                 domain=config.domain or None,
                 secure=config.secure,
                 httponly=not config.disable_http_only,
                 samesite=config.same_site or None,
             )
             patch_vary_headers(response, ("Cookie",))
-        if config.header:
+        if by_header:
             response.headers[config.header_name] = sid
             patch_vary_headers(response, (config.header_name,))
 
@@ -301,14 +321,55 @@ class BeegoManager:
             stop.wait(interval)
 
 
+def _lost(conf: appconf.AppConf) -> tuple[str, ...]:
+    """What a file says and nobody hears."""
+    found = [
+        f"{conf.path}: no session key is taken from section [{name}]; a section is the name of a run mode"
+        for name in conf.unread_sections()
+    ]
+    if others := conf.other_run_modes():
+        found.append(f"{conf.path}: the run mode {conf.runmode!r} has no section; there are: {', '.join(others)}")
+    for name in conf.names():
+        entry, row = conf.entry(name), keys.row_of(keys.World.WEB, keys.last_part(name))
+        if entry is not None and entry.unset and row is not None and row.fate is not keys.Fate.DEAD:
+            default = f"the default, {row.default}," if row.default else "nothing"
+            found.append(f"{entry.where}: {row.name}: {entry.unset} is not set, and {default} is used")
+    return tuple(found)
+
+
 def _doubts(config: keys.SessionConfig) -> tuple[str, ...]:
     """What is allowed and will surprise."""
+    if not config.on:
+        return ()
     found = []
-    if config.on and not config.set_cookie and not config.header:
+    if config.provider in dsn.PARSERS:
+        store, built = dsn.parse(config.provider, config.provider_config), registry.built()
+        if config.provider not in built:
+            found.append(
+                f"sessionprovider: the {config.provider} engine is not built yet; this version has {', '.join(built)}"
+            )
+        found += [f"sessionproviderconfig: {note}" for note in getattr(store, "notes", ())]
+        if isinstance(store, dsn.CookieConfig):
+            found += _cookie_doubts(config, store)
+    if not config.set_cookie and not config.header:
         found.append(
             "sessionautosetcookie is off, and so is the header: the session middleware sends the cookie all the same; "
             "without it, each request starts a new session"
         )
-    if config.on and config.same_site == "None" and not config.secure:
+    if config.same_site == "None" and not config.secure:
         found.append("sessioncookiesamesite is None without enablehttps: browsers refuse such a cookie")
     return tuple(found)
+
+
+def _cookie_doubts(config: keys.SessionConfig, store: dsn.CookieConfig) -> list[str]:
+    """What the cookie engine's own keys ask for, and the manager's keys decide. A zero value asks for nothing."""
+    rows = (
+        ("cookieName", store.cookie_name, config.cookie_name, "SESSION_COOKIE_NAME", keys.names("cookie_name")),
+        ("secure", store.secure, config.secure, "SESSION_COOKIE_SECURE", keys.names("secure")),
+        ("maxage", store.max_age, config.cookie_lifetime, "SESSION_COOKIE_AGE", keys.names("cookie_lifetime")),
+    )
+    return [
+        f"sessionproviderconfig: {name} has no effect; {setting} does that in Django; set {written}"
+        for name, asked, decided, setting, written in rows
+        if asked and asked != decided
+    ]

@@ -9,6 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from beesession.beego import dsn
 from beesession.beego.keys import SessionConfig
+from beesession.masked import masked
 
 ALIAS = "beesession"
 """The name of our entry in CACHES or DATABASES."""
@@ -26,8 +27,8 @@ _DEFAULTS = {
 
 
 def options_for(config: SessionConfig) -> dict[str, Any]:
-    """Return the BEESESSION dict; keys that are at their default are left out."""
-    provider_config = config.provider_config
+    """Return the BEESESSION dict: provider string, lifetime and id length, and what beego's configuration turns on."""
+    provider_config = masked(config.provider_config)
     given: dict[str, Any] = {
         "PROVIDER_CONFIG": provider_config if isinstance(provider_config, str) else {config.provider: provider_config},
         "LIFETIME": config.lifetime,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -13,6 +14,7 @@ from beesession.beego import dsn
 ENTRY_POINTS = "beesession.engines"
 """The entry-point group in which an installed package names its engine modules."""
 
+_ENGINES = "beesession.engines"
 _NAME = re.compile(r"[0-9A-Za-z_-]+\Z")
 _registered: dict[str, str] = {}
 
@@ -38,19 +40,33 @@ def register(name: str, module: str) -> None:
         raise ImproperlyConfigured(f"beesession.register: {name!r} stands for {_registered[name]!r} already.")
 
 
-def resolve(name: str) -> str:
+def known() -> tuple[str, ...]:
+    """Return the names that stand for an engine: beego's twelve, then registered ones, then installed ones."""
+    return (*dsn.PARSERS, *_registered, *_installed())
+
+
+def built() -> tuple[str, ...]:
+    """Return those of beego's twelve names whose engine is in this version."""
+    return tuple(sorted(name for name in dsn.PARSERS if find_spec(f"{_ENGINES}.{name}") is not None))
+
+
+def resolve(name: str, place: str = "sessionprovider") -> str:
     """Return the engine module for a ``sessionprovider`` name. Case matters, as in beego.
 
+    :param place: where the name was written, for the error
     :raises ImproperlyConfigured: for an unknown name, with the nearest known one
     """
     if name in dsn.PARSERS:
-        return f"beesession.engines.{name}"
+        return f"{_ENGINES}.{name}"
     if name in _registered:
         return _registered[name]
-    installed = {entry.name: entry.value for entry in entry_points(group=ENTRY_POINTS)}
+    installed = _installed()
     if name in installed:
         return installed[name]
-    known = [*dsn.PARSERS, *_registered, *installed]
-    near = difflib.get_close_matches(name.lower(), known, n=1)
-    hint = f"Did you mean {near[0]!r}?" if near else f"Known are {', '.join(known)}."
-    raise ImproperlyConfigured(f"sessionprovider: there is no engine named {name!r}. {hint}")
+    near = difflib.get_close_matches(name.lower(), known(), n=1)
+    hint = f"Did you mean {near[0]!r}?" if near else f"Known are {', '.join(known())}."
+    raise ImproperlyConfigured(f"{place}: there is no engine named {name!r}. {hint}")
+
+
+def _installed() -> dict[str, str]:
+    return {entry.name: entry.value for entry in entry_points(group=ENTRY_POINTS)}

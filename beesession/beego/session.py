@@ -8,6 +8,8 @@ from typing import Any
 from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpResponseBase
 
+from beesession.middleware import Transport
+
 
 def opened(store: SessionBase) -> SessionBase:
     """Return the session after it has been looked up: an id that opens nothing is dropped from it then."""
@@ -22,12 +24,17 @@ class BeegoSession:
 
     :param store: the session itself
     :param release: how :meth:`session_release` saves it; None: it is saved, and no cookie is sent
+    :param transport: how its id reached us
     """
 
     def __init__(
-        self, store: SessionBase, release: Callable[[BeegoSession, HttpResponseBase], None] | None = None
+        self,
+        store: SessionBase,
+        release: Callable[[BeegoSession, HttpResponseBase], None] | None = None,
+        transport: Transport = Transport.NONE,
     ) -> None:
         self.store = store
+        self.transport = transport
         self._release = release
 
     def set(self, key: str, value: Any) -> None:

@@ -1,26 +1,34 @@
 """System checks, ``beesession.E001`` and on and ``beesession.W001`` and on: one function a rule.
 
 Each rule says in its docstring which ids it reports. They are asked only on a site whose SESSION_ENGINE is one of
-beesession's engines, or made from one. ``manage.py check --tag beesession`` asks them alone; ``--deploy`` adds those
-for a live site, and ``--deploy --database default`` those that connect to the session server.
+beesession's engines, or made from one; E001 also where it should be one and is not. ``manage.py check --tag
+beesession`` asks them alone; ``--deploy`` adds those for a live site, and ``--deploy --database default`` those that
+connect to the session server.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Tags
 from django.core.exceptions import ImproperlyConfigured
 
 from beesession import selected
 from beesession.beego import keys
+from beesession.beego.mapping import MIDDLEWARE as OURS
+from beesession.beego.mapping import STOCK_MIDDLEWARE
 from beesession.checks import engine, redis, request
-from beesession.checks.site import Rule, Site, error, warning
+from beesession.checks.site import Rule, Site, error, middleware, warning
 
 TAG = "beesession"
 
-FOUNDATIONS: tuple[Rule, ...] = (engine.serializer_works, engine.engine_can_be_made)
+FOUNDATIONS: tuple[Rule, ...] = (
+    engine.serializer_works,
+    request.cookie_can_be_made,
+    engine.engine_can_be_made,
+)
 """Asked in this order; the first one that reports something is the last one that is asked."""
 
 CONFIGURATION: tuple[Rule, ...] = (
@@ -28,6 +36,7 @@ CONFIGURATION: tuple[Rule, ...] = (
     engine.processes_share_sessions,
     engine.keys_have_an_effect,
     engine.keys_are_strong,
+    redis.provider_config_is_looked_at,
     redis.no_cache_clears_the_sessions,
     request.there_is_a_session_middleware,
     request.only_one_session_middleware,
@@ -51,7 +60,7 @@ def register() -> None:
     """Make the checks known to Django."""
     checks.register(check_configuration, TAG)
     checks.register(check_deployment, TAG, Tags.security, deploy=True)
-    checks.register(check_server, Tags.database, deploy=True)
+    checks.register(check_server, TAG, Tags.database, deploy=True)
 
 
 def check_configuration(app_configs: object, **kwargs: object) -> list[CheckMessage]:
@@ -75,9 +84,10 @@ def check_deployment(app_configs: object, **kwargs: object) -> list[CheckMessage
 def check_server(app_configs: object, databases: object = None, **kwargs: object) -> list[CheckMessage]:
     """Check what only the session server can tell.
 
-    :param databases: None, where nobody named one: then, as with Django's own checks of databases, nothing connects
+    :param databases: empty, where nobody named one: then, as with Django's own checks of databases, nothing connects.
+        From Django 6.1 on all of them are named where a tag is.
     """
-    site = None if databases is None else _usable_site()
+    site = _usable_site() if databases else None
     return [] if site is None else _reports(SERVER, site)
 
 
@@ -90,18 +100,31 @@ class _Broken(Exception):
 
 
 def _site() -> Site | None:
-    """Return the site, or None when its engine is none of ours. E001: no such engine. E002: BEESESSION is wrong."""
+    """Return the site, or None when its engine is none of ours.
+
+    E001: no such engine, or one that our middleware cannot work with. E002: BEESESSION is wrong.
+    """
     try:
         store = selected.store_class()
     except ImproperlyConfigured as failure:
         hint = "Set SESSION_ENGINE to an engine that exists, and install the extra that the message names, if any."
         raise _Broken(error(1, str(failure), hint)) from failure
     if store is None:
+        if any(OURS in each.ancestry for each in middleware()):
+            raise _Broken(
+                error(
+                    1,
+                    "MIDDLEWARE has beesession's SessionMiddleware, which needs one of its engines; "
+                    f"SESSION_ENGINE is {settings.SESSION_ENGINE!r}.",
+                    f"Set SESSION_ENGINE to one, such as 'beesession.engines.redis', or put {STOCK_MIDDLEWARE!r} in "
+                    "the place of the middleware.",
+                )
+            )
         return None
     try:
         return Site(store, store.bound_options())
     except ImproperlyConfigured as failure:
-        raise _Broken(error(2, str(failure), "Change what the message names.")) from failure
+        raise _Broken(error(2, str(failure))) from failure
 
 
 def _usable_site() -> Site | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 from django.conf import settings
 from django.core.checks import CheckMessage
@@ -49,24 +51,27 @@ def engine_can_be_made(site: Site) -> Iterator[CheckMessage]:
             site.provider_class.from_config(site.provider_config, site.options).close()
         site.store.codec()
     except ImproperlyConfigured as failure:
-        yield error(
-            4,
-            str(failure),
-            "Change what the message names in BEESESSION. sessionproviderconfig is PROVIDER_CONFIG there.",
-        )
+        hint = "Name a directory in BEESESSION['PROVIDER_CONFIG'], or leave that out and set SESSION_FILE_PATH."
+        yield error(4, str(failure), hint if site.engine == "file" else None)
 
 
 def _file_engine(site: Site) -> None:
     # To make the provider would make its directory, and for whoever runs the checks: root, when an image is built.
+    from beesession.engines.file import _root
+
     if site.options.key_prefix:
         raise ImproperlyConfigured(
             "BEESESSION['KEY_PREFIX'] must be empty for the file engine: its directory is not shared."
         )
-    if site.provider_config or not settings.SESSION_FILE_PATH:
-        try:
-            dsn.file(site.provider_config)
-        except dsn.DSNError as failure:
-            raise ImproperlyConfigured(f"BEESESSION['PROVIDER_CONFIG']: {failure}") from failure
+    by_path = settings.SESSION_FILE_PATH and not site.provider_config
+    key = "SESSION_FILE_PATH" if by_path else "BEESESSION['PROVIDER_CONFIG']"
+    root = Path(_root(site.provider_config, key))
+    nearest = next(each for each in (root, *root.parents) if os.path.lexists(each))
+    if not nearest.is_dir():
+        what = "it" if nearest == root else str(nearest)
+        raise ImproperlyConfigured(
+            f"{key}: {root} must be a directory that this process can read and write: {what} is not a directory."
+        )
 
 
 # The other rules -----------------------------------------------------------------------------------------------

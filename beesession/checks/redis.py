@@ -8,7 +8,25 @@ from typing import Any
 from django.core.cache import caches
 from django.core.checks import CheckMessage
 
+from beesession.beego import dsn
 from beesession.checks.site import Site, warning
+
+
+def provider_config_is_looked_at(site: Site) -> Iterator[CheckMessage]:
+    """W002: an entry of CACHES comes first, and leads elsewhere.
+
+    BeegoManager makes such an entry beside PROVIDER_CONFIG, and both lead to the same server.
+    """
+    if site.engine != "redis" or site.options.alias or not site.provider_config:
+        return
+    entry, origin = _entry(site)
+    if origin.startswith("CACHES") and _database(entry) != _database_of(site.provider_config):
+        yield warning(
+            2,
+            f"BEESESSION['PROVIDER_CONFIG'] has no effect beside {origin}, which is where the engine connects to: the "
+            "two lead to different servers or databases.",
+            f"Remove {origin} or PROVIDER_CONFIG, whichever is wrong.",
+        )
 
 
 def no_cache_clears_the_sessions(site: Site) -> Iterator[CheckMessage]:
@@ -64,6 +82,16 @@ def _entry(site: Site) -> tuple[Mapping[str, Any], str]:
     from beesession.engines.redis import RedisProvider
 
     return redis_pools.cache_entry(site.provider_config, site.options, RedisProvider.entry)
+
+
+def _database_of(provider_config: str | Mapping[str, Any]) -> tuple[object, ...] | None:
+    """Return what :func:`_database` does of the entry that a provider string stands for; None where it is unusable."""
+    from beesession.engines.redis import RedisProvider
+
+    try:
+        return _database(RedisProvider.entry(provider_config))
+    except dsn.DSNError:
+        return None
 
 
 def _database(entry: Mapping[str, Any]) -> tuple[object, ...] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from http.cookies import CookieError, SimpleCookie
 
 from django.conf import settings
 from django.core.checks import CheckMessage
@@ -10,6 +11,28 @@ from django.core.checks import CheckMessage
 from beesession.beego.mapping import MIDDLEWARE as OURS
 from beesession.beego.mapping import STOCK_MIDDLEWARE
 from beesession.checks.site import Site, error, middleware, warning
+
+# A foundation: while it reports something, the other rules are not asked -------------------------------------------
+
+
+def cookie_can_be_made(site: Site) -> Iterator[CheckMessage]:
+    """E010: no cookie can have this name or age."""
+    name, age = settings.SESSION_COOKIE_NAME, settings.SESSION_COOKIE_AGE
+    try:
+        SimpleCookie({name: ""})
+    except (AttributeError, TypeError, CookieError):  # the first two for what is no string
+        yield error(
+            10,
+            f"SESSION_COOKIE_NAME must be a name that a cookie can have, not {name!r}: letters, digits, '-' and '_', "
+            "and no attribute of cookies, such as 'path'.",
+        )
+    if not isinstance(age, int) or isinstance(age, bool) or age <= 0:
+        yield error(
+            10,
+            f"SESSION_COOKIE_AGE must be a positive whole number of seconds, not {age!r}.",
+            "For a cookie that ends with the browser, set SESSION_EXPIRE_AT_BROWSER_CLOSE.",
+        )
+
 
 # Middleware ----------------------------------------------------------------------------------------------------
 
@@ -70,9 +93,19 @@ def keys_of_our_middleware_have_an_effect(site: Site) -> Iterator[CheckMessage]:
 # How the id travels --------------------------------------------------------------------------------------------
 
 
+_TAKEN_HEADERS = frozenset({"authorization", "content-length", "content-type", "cookie", "host"})
+
+
 def header_is_meant(site: Site) -> Iterator[CheckMessage]:
-    """W006: what HttpOnly does for the cookie, nothing does for a header."""
-    if site.options.header_name is not None:
+    """W006: what HttpOnly does for the cookie, nothing does for a header. E011: a header with a use of its own."""
+    name = site.options.header_name
+    if name is not None and name.lower() in _TAKEN_HEADERS:
+        yield error(
+            11,
+            f"BEESESSION['HEADER_NAME'] is {name!r}, which requests have for a use of its own: it cannot carry an id.",
+            "Name a header that nothing else uses, such as 'X-Session-Id'.",
+        )
+    elif name is not None:
         yield warning(
             6,
             "BEESESSION['HEADER_NAME'] hands session ids to scripts: a cross-site script can read and send them away.",

@@ -54,8 +54,8 @@ class Site:
 Rule = Callable[[Site], Iterator[CheckMessage]]
 
 
-def error(number: int, text: str, hint: str) -> checks.Error:
-    """Return the message ``beesession.E<number>``."""
+def error(number: int, text: str, hint: str | None = None) -> checks.Error:
+    """Return the message ``beesession.E<number>``. It needs no hint where its text says what to change, and to what."""
     return checks.Error(text, hint=hint, id=f"beesession.E{number:03}")
 
 

@@ -87,9 +87,22 @@ def _encode_error(serializer: Any, data: dict[str, Any], error: Exception) -> En
         try:
             serializer.dumps({key: value})
         except Exception:
+            guilty = type(_first_unserialisable(serializer, value)).__name__
+            inside = "" if guilty == type(value).__name__ else f" inside a {type(value).__name__}"
             return EncodeError(
-                f"The session key {key!r} holds a value of type {type(value).__name__} that "
-                f"{type(serializer).__name__} cannot serialise.",
+                f"The session key {key!r} holds a {guilty}{inside}, which {type(serializer).__name__} cannot "
+                f"serialise. Store text, numbers, lists and dicts, or set SESSION_SERIALIZER.",
                 key=key,
             )
     return EncodeError(f"{type(serializer).__name__} cannot serialise the session: {type(error).__name__}.")
+
+
+def _first_unserialisable(serializer: Any, value: object) -> object:
+    """Return the innermost value that is to blame."""
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+    for part in parts:
+        try:
+            serializer.dumps(part)
+        except Exception:
+            return _first_unserialisable(serializer, part)
+    return value

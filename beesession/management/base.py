@@ -1,11 +1,13 @@
 """What the commands have in common: the engine they work on, their numbers, and how a fault is told.
 
-Exit codes: 0 done, 1 a wrong configuration or request, 2 a wrong command line, 75 the store cannot be reached, and
-the same command may work in a while (``EX_TEMPFAIL``, which mail systems and schedulers know).
+Exit codes: 0 done, 1 a wrong configuration or request, or a store that refuses, 2 a wrong command line, 75 the store
+cannot be reached, and the same command may work in a while (``EX_TEMPFAIL``, which mail systems and schedulers know).
 """
 
 from __future__ import annotations
 
+import os
+import sys
 from abc import abstractmethod
 from argparse import ArgumentTypeError, Namespace
 from typing import Any
@@ -20,6 +22,15 @@ from beesession.store import SessionStore
 
 UNREACHABLE = 75
 
+# The classes of redis-py, which need not be installed, for what a server says of a user, a password or a database
+# number that it does not take. Their subclasses, such as that for a full memory, may be over in a while.
+_REFUSALS = frozenset(
+    {
+        "AuthenticationError", "AuthenticationWrongNumberOfArgsError", "AuthorizationError",
+        "NoPermissionError", "ResponseError",
+    }
+)  # fmt: skip
+
 
 class SessionCommand(BaseCommand):
     """A command on the sessions of this site."""
@@ -27,11 +38,21 @@ class SessionCommand(BaseCommand):
     # A wrong BEESESSION is told when it is read; what else the checks have to say must not fill the mail of a cron job.
     requires_system_checks = ()
 
+    def run_from_argv(self, argv: list[str]) -> None:
+        try:
+            super().run_from_argv(argv)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # Whoever read the output, such as head, has seen enough. Python flushes the rest of it at the exit.
+            devnull = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(devnull, sys.stdout.fileno())
+            os.close(devnull)
+
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             self.work(Namespace(**options))
         except Unavailable as error:
-            raise CommandError(unreachable(error), returncode=UNREACHABLE) from error
+            raise outage(error) from error
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from error
 
@@ -64,9 +85,16 @@ class SessionCommand(BaseCommand):
         return provider
 
 
-def unreachable(error: Unavailable) -> str:
-    """Return the sentence that tells people of an unreachable store; it quotes nothing of the driver's message."""
-    return f"The session store cannot be reached ({type(error.__cause__ or error).__name__})."
+def outage(error: Unavailable, before: str = "") -> CommandError:
+    """Return the error that tells people of a store that failed; it quotes nothing of the driver's message.
+
+    :param before: put in front of the sentence
+    """
+    cause = type(error.__cause__ or error).__name__
+    if cause in _REFUSALS:
+        advice = "see the user, password and database number that the engine is given"
+        return CommandError(f"{before}The session store refused ({cause}): {advice}.")
+    return CommandError(f"{before}The session store cannot be reached ({cause}).", returncode=UNREACHABLE)
 
 
 def seconds(text: str) -> float:

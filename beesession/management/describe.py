@@ -37,13 +37,15 @@ class BeegoRow:
     """One key of a beego configuration, and what becomes of it.
 
     :ivar setting: the Django setting
-    :ivar becomes: the value of that; None where it is left to Django's own default
+    :ivar becomes: the value of that; None also where it is left alone
+    :ivar is_set: whether it is not left alone
     """
 
     key: str
     value: object
     setting: str
     becomes: object
+    is_set: bool
     sentence: str
 
 
@@ -71,10 +73,10 @@ def beego_rows(config: SessionConfig, settings: Mapping[str, Any]) -> Iterator[B
     for row in TABLE:
         if row.world is not World.WEB or row.fate is not Fate.MAPPED or not row.field:
             continue
-        value, becomes = getattr(config, row.field), _found(settings, row.setting)
+        value, (is_set, becomes) = getattr(config, row.field), _found(settings, row.setting)
         if row.field == "provider_config":
             value, becomes = provider_config(config.provider, value), HIDDEN if becomes else becomes
-        yield BeegoRow(row.name, plain(value), row.setting, plain(becomes), row.sentence)
+        yield BeegoRow(row.name, plain(value), row.setting, plain(becomes), is_set, row.sentence)
 
 
 def other_settings(rows: Iterable[BeegoRow], settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -120,6 +122,8 @@ def plain(value: object) -> Any:
     return getattr(value, "__qualname__", None) or str(value)
 
 
-def _found(settings: Mapping[str, Any], setting: str) -> object:
+def _found(settings: Mapping[str, Any], setting: str) -> tuple[bool, object]:
+    """Return whether a setting, or a key of BEESESSION, is there, and its value."""
     entry = _ENTRY.match(setting)
-    return settings.get("BEESESSION", {}).get(entry[1]) if entry else settings.get(setting)
+    holder, name = (settings.get("BEESESSION", {}), entry[1]) if entry else (settings, setting)
+    return name in holder, holder.get(name)

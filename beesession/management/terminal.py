@@ -5,17 +5,30 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from queue import Empty, SimpleQueue
+from textwrap import wrap
 from types import FrameType, TracebackType
 
 from django.core.management.base import OutputWrapper
 
 
-def columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yield each row as a line; the columns begin one below the other."""
+def columns(rows: Sequence[Sequence[str]], width: int | None = None) -> Iterator[str]:
+    """Yield the lines of each row; the columns begin one below the other.
+
+    :param width: characters of a line at most, for which the widest columns are broken into several lines
+
+    >>> list(columns([("asta", "one two"), ("xie", "three")], width=11))
+    ['asta  one', '      two', 'xie   three']
+    """
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    if width is not None:
+        for _ in range(sum(widths) + 2 * (len(widths) - 1) - width):
+            widths[widths.index(max(widths))] -= 1
     for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        cells = [[cell] if len(cell) <= size else wrap(cell, size) for cell, size in zip(row, widths, strict=True)]
+        for parts in zip_longest(*cells, fillvalue=""):
+            yield "  ".join(part.ljust(size) for part, size in zip(parts, widths, strict=True)).rstrip()
 
 
 def some(number: int, thing: str) -> str:

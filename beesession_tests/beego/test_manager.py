@@ -9,6 +9,8 @@ import time
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpResponse
+from django.test import RequestFactory
+from django.views.debug import ExceptionReporter
 
 import beesession
 from beesession import BeegoManager
@@ -21,6 +23,7 @@ ON = {"sessionon": True}
 STOCK = "django.contrib.sessions.middleware.SessionMiddleware"
 OURS = "beesession.middleware.SessionMiddleware"
 AUTH = "django.contrib.auth.middleware.AuthenticationMiddleware"
+NOT_BUILT_IS_FINE = pytest.mark.filterwarnings("ignore:.*not built yet:beesession.beego.keys.BeegoConfigWarning")
 COMMON = "django.middleware.common.CommonMiddleware"
 
 
@@ -136,6 +139,7 @@ ENGINES = {
 }  # fmt: skip
 
 
+@NOT_BUILT_IS_FINE
 @pytest.mark.parametrize(("provider", "config"), ENGINES.items(), ids=ENGINES)
 def test_each_provider_of_beego_maps_to_its_engine(provider, config):
     settings = settings_of(sessionprovider=provider, sessionproviderconfig=config)
@@ -150,6 +154,7 @@ def test_redis_gets_an_entry_in_caches_beside_a_default():
     assert caches["default"]["BACKEND"] == "django.core.cache.backends.locmem.LocMemCache"
 
 
+@NOT_BUILT_IS_FINE
 @pytest.mark.parametrize(
     ("provider", "config"), [("mysql", "u:p@tcp(h:1)/app"), ("postgresql", "postgres://u:p@h:1/app")]
 )
@@ -159,6 +164,28 @@ def test_sql_engines_get_an_entry_in_databases_beside_a_default(provider, config
     assert entry["ENGINE"] == f"django.db.backends.{provider}"
     assert [entry[name] for name in ("USER", "PASSWORD", "HOST", "PORT", "NAME")] == ["u", "p", "h", "1", "app"]
     assert databases["default"]["ENGINE"] == "django.db.backends.dummy"
+
+
+@NOT_BUILT_IS_FINE
+@pytest.mark.parametrize(
+    ("provider", "config"),
+    [
+        ("redis", f"h:1,5,{SECRET}"),
+        ("redis", f'{{"save_path": "h:1", "password": "{SECRET}"}}'),
+        ("redis", {"save_path": "h:1", "password": SECRET}),
+        ("mysql", f"u:{SECRET}@tcp(h:1)/app"),
+        ("postgresql", f"postgres://u:{SECRET}@h/app"),
+        ("own", {"nodes": [{"url": f"own://:{SECRET}@h"}]}),
+    ],
+)
+@pytest.mark.usefixtures("registered")
+def test_djangos_error_pages_show_no_password(settings, provider, config):
+    # One setting for all, since a change of DATABASES would reach Django's connections.
+    settings.FROM_BEEGO = settings_of(sessionprovider=provider, sessionproviderconfig=config)
+    reporter = ExceptionReporter(None, ValueError, ValueError("a test"), None, is_email=True)
+    for report in (reporter.get_traceback_text(), reporter.get_traceback_html()):
+        assert "PROVIDER_CONFIG" in report
+        assert SECRET not in report
 
 
 # apply() --------------------------------------------------------------------------------------------------------------
@@ -286,11 +313,39 @@ def test_an_app_conf_is_read_with_its_run_mode(tmp_path):
         ("sessionon", r"app\.conf:1: expected"),
         ("\nsessionon = maybe", r"app\.conf:2: sessionon must be true or false"),
         ("sessionon = true\n\nsessionname2 = x", r"app\.conf:3: 'sessionname2' .* Did you mean 'sessionname'"),
-        ("sessionon = 1\nsessiongcmaxlifetime = 0", "sessiongcmaxlifetime .* above 0"),
-        ("sessionon = 1\nsessionprovider = rediss", "sessionprovider: .*'rediss'. Did you mean 'redis'"),
-        ("sessionon = 1\nsessionprovider = file", "sessionproviderconfig of the file engine: the directory is missing"),
-        (f"sessionon = 1\nsessionprovider = redis\nsessionproviderconfig = h:1,{SECRET}", "pool size"),
-        ("sessionon = 1\nsessionidprefix = a/b", "ID_PREFIX"),
+        ("sessionon = 1\nweb.BConfig.WebConfig.Session.SessionName2 = x", r"app\.conf:2: 'sessionname2'"),
+        ("sessionon = 1\nsessiongcmaxlifetime = 0", r"app\.conf:2: sessiongcmaxlifetime: it must be above 0"),
+        ("sessionon = 1\nsessionprovider = rediss", r"app\.conf:2: sessionprovider: .*'rediss'. Did you mean 'redis'"),
+        (
+            "sessionon = 1\nsessionprovider = file",
+            r"app\.conf:2: sessionproviderconfig of the file engine: the directory is missing",
+        ),
+        (
+            f"sessionon = 1\nsessionprovider = redis\nsessionproviderconfig = h:1,{SECRET}",
+            r"app\.conf:3: sessionproviderconfig of the redis engine: the pool size must",
+        ),
+        (
+            "sessionon = 1\nsessionprovider = redis\nsessionsavepath = h:x",
+            r"app\.conf:3: sessionsavepath of the redis engine: the port",
+        ),
+        ("sessionon = 1\nsessionidprefix = a/b", r"app\.conf:2: sessionidprefix: up to 32 letters"),
+        (
+            "sessionon = 1\nsessionenablesidinhttpheader = 1\nsessionnameinhttpheader = a b",
+            r"app\.conf:3: sessionnameinhttpheader must be a header name",
+        ),
+        ("sessionon = 1\nsessionhashfunc = md17", r"app\.conf:2: sessionhashfunc: 'md17' is no hash"),
+        (
+            'sessionon = 1\nsessionconfig = {"maxLifetime": -1}',
+            r"app\.conf:2: maxLifetime: it must be above 0",
+        ),
+        (
+            'sessionon = 1\nsessionconfig = {"sessionIDLength": 8}',
+            r"app\.conf:2: sessionIDLength: 8 is not between",
+        ),
+        (
+            'sessionon = 1\nsessionprovider = file\nsessionconfig = {"cookieName": "c"}',
+            r"app\.conf:3: providerConfig of the file engine: the directory is missing",
+        ),
     ],
 )
 def test_a_wrong_app_conf_is_an_error_that_says_what_to_change(tmp_path, text, problem):
@@ -298,6 +353,52 @@ def test_a_wrong_app_conf_is_an_error_that_says_what_to_change(tmp_path, text, p
     with pytest.raises(ImproperlyConfigured, match=problem) as caught:
         BeegoManager.from_conf(tmp_path / "app.conf")
     assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("provider", "config", "problem"),
+    [
+        ("rediss", {}, "BeegoManager.new: provider: there is no engine named 'rediss'"),
+        ("file", {}, "BeegoManager.new: providerConfig of the file engine: the directory is missing"),
+        ("memory", {"SessionIDLength": -1}, "BeegoManager.new: SessionIDLength must be a whole number"),
+        ("memory", {"sessionIDPrefix": "a/b"}, "BeegoManager.new: sessionIDPrefix: up to 32"),
+    ],
+)
+def test_a_wrong_manager_config_is_an_error_in_its_own_words(provider, config, problem):
+    with pytest.raises(ImproperlyConfigured, match=problem):
+        BeegoManager.new(provider, config)
+
+
+def test_a_provider_string_that_django_cannot_use_is_an_error_with_its_place(tmp_path):
+    (tmp_path / "app.conf").write_text(
+        f"sessionon = 1\nsessionprovider = mysql\nsessionproviderconfig = u:{SECRET}@x(h)/d"
+    )
+    with pytest.warns(keys.BeegoConfigWarning, match="not built yet"):
+        manager = BeegoManager.from_conf(tmp_path / "app.conf")
+    with pytest.raises(ImproperlyConfigured, match=r"app\.conf:3: sessionproviderconfig of the mysql engine") as caught:
+        manager.as_settings()
+    assert SECRET not in str(caught.value)
+
+
+def test_a_run_mode_without_a_section_warns(tmp_path):
+    (tmp_path / "app.conf").write_text("runmode = staging\n[dev]\nsessionon = true\n")
+    with pytest.warns(keys.BeegoConfigWarning, match=r"app\.conf: the run mode 'staging' has no section; .* are: dev$"):
+        BeegoManager.from_conf(tmp_path / "app.conf")
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("sessionprovider = ${NOPE}", "sessionprovider: ${NOPE} is not set, and the default, memory, is used"),
+        ("sessionproviderconfig = ${NOPE}", "sessionproviderconfig: ${NOPE} is not set, and nothing is used"),
+    ],
+)
+def test_a_variable_that_is_not_set_warns(tmp_path, monkeypatch, line, sentence):
+    monkeypatch.delenv("NOPE", raising=False)
+    (tmp_path / "app.conf").write_text(f"appname = ${{NOPE}}\nsessionon = true\n{line}\n")
+    with pytest.warns(keys.BeegoConfigWarning):
+        manager = BeegoManager.from_conf(tmp_path / "app.conf")
+    assert manager.warnings == (f"{tmp_path}/app.conf:3: {sentence}",)
 
 
 def test_a_section_that_beego_does_not_read_warns(tmp_path):
@@ -313,6 +414,7 @@ def test_without_the_cookie_the_header_is_the_only_way():
     assert (options["HEADER_NAME"], options["SET_COOKIE"]) == ("Beegosessionid", False)
 
 
+@NOT_BUILT_IS_FINE
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
@@ -320,6 +422,13 @@ def test_without_the_cookie_the_header_is_the_only_way():
         ({"sessionautosetcookie": False}, "each request starts a new session"),
         ({"sessioncookiesamesite": 4}, "browsers refuse"),
         ({"sessionprovider": "redis_sentinel", "sessionproviderconfig": "h:1,,,,m,3"}, "one field early"),
+        (
+            {"sessionprovider": "memcache", "sessionproviderconfig": "h:1"},
+            "sessionprovider: the memcache engine is not built yet; this version has cookie, file, memory, redis",
+        ),
+        ({"sessionprovider": "cookie", "sessionproviderconfig": {"cookieName": "x"}}, "SESSION_COOKIE_NAME does that"),
+        ({"sessionprovider": "cookie", "sessionproviderconfig": {"secure": True}}, "SESSION_COOKIE_SECURE does that"),
+        ({"sessionprovider": "cookie", "sessionproviderconfig": {"maxage": 60}}, "SESSION_COOKIE_AGE does that"),
     ],
 )
 def test_what_will_surprise_is_warned_of_and_kept_for_the_checks(given, sentence):
@@ -328,6 +437,21 @@ def test_what_will_surprise_is_warned_of_and_kept_for_the_checks(given, sentence
     assert {entry.filename for entry in caught} == {__file__}
     assert [text for text in manager.warnings if sentence in text]
     assert set(manager.warnings) <= set(keys.reported())
+
+
+def test_keys_of_the_cookie_engine_that_agree_with_the_managers_do_not_warn():
+    engine = {"cookieName": "n", "secure": True, "maxage": 60}
+    given = {**ON, "sessionname": "n", "enablehttps": True, "sessioncookielifetime": 60}
+    assert (
+        BeegoManager.from_keys({**given, "sessionprovider": "cookie", "sessionproviderconfig": engine}).warnings == ()
+    )
+
+
+def test_a_warning_is_told_once_however_often_the_hash_is_set():
+    with pytest.warns(keys.BeegoConfigWarning):
+        manager = BeegoManager.new("cookie", {"providerConfig": {"secure": True}})
+    manager.set_hash_func("sha1")
+    assert len(manager.warnings) == 1
 
 
 def test_repr_of_a_manager_shows_no_secret():
@@ -598,7 +722,7 @@ def test_a_hash_function_shapes_new_ids(browser, func, length):
 @pytest.mark.parametrize("func", ["sha-none", lambda entropy, key: "constant"])
 def test_a_hash_function_that_makes_unusable_ids_is_refused_and_changes_nothing(browser, func):
     manager = memory()
-    with pytest.raises(ImproperlyConfigured, match="ID_HASH_FUNC"):
+    with pytest.raises(ImproperlyConfigured, match=r"BeegoManager\.set_hash_func: func: "):
         manager.set_hash_func(func)
     assert len(started(manager, browser, k=1).cookies["gosessionid"].value) == 32
 
@@ -690,3 +814,31 @@ def test_a_lifetime_that_is_none_is_refused(config):
 
 def test_stopping_what_was_not_started_does_nothing():
     memory().stop_gc()
+
+
+@pytest.mark.parametrize("header", [False, True])
+def test_an_id_that_came_in_a_link_is_not_planted_in_a_cookie_or_header(header):
+    manager = BeegoManager.from_keys(
+        {**ON, "sessionenablesidinurlquery": True, "sessionenablesidinhttpheader": header, "sessionname": "sid"}
+    )
+    planted = manager.session_start(RequestFactory().get("/")).session_id()
+    request, response = RequestFactory().get("/", {"sid": planted}), HttpResponse()
+    session = manager.session_start(request)
+    session.set("mine", 1)
+    session.session_release(response)
+    assert session.session_id() == planted
+    assert not response.cookies
+    assert "Beegosessionid" not in response.headers
+    manager.session_regenerate_id(request, response)
+    assert response.cookies["sid"].value not in ("", planted)
+
+
+def test_a_session_that_came_in_the_header_goes_back_in_the_header_alone():
+    manager = BeegoManager.from_keys({**ON, "sessionenablesidinhttpheader": True})
+    sid = manager.session_start(RequestFactory().get("/")).session_id()
+    request, response = RequestFactory().get("/", headers={"Beegosessionid": sid}), HttpResponse()
+    session = manager.session_start(request)
+    session.set("mine", 1)
+    session.session_release(response)
+    assert response.headers["Beegosessionid"] == sid
+    assert not response.cookies

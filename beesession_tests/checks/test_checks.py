@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import pickle
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.sessions.serializers import JSONSerializer
-from django.core.checks import CheckMessage, Error, Tags, run_checks
+from django.core.checks import CheckMessage, Error, run_checks
 from django.core.management import call_command
 from django.test import override_settings
 
 from beesession.beego import keys
 from beesession.beego.manager import BeegoManager
+from beesession.middleware import SessionMiddleware
 from beesession_tests.engines import ENGINES
 from beesession_tests.servers import free_port, redis_server
 
@@ -23,6 +24,7 @@ OURS = "beesession.middleware.SessionMiddleware"
 STOCK = "django.contrib.sessions.middleware.SessionMiddleware"
 AUTHENTICATION = "django.contrib.auth.middleware.AuthenticationMiddleware"
 DJANGO_REDIS = "django_redis.cache.RedisCache"
+DJANGOS = "django.contrib.sessions.backends.db"
 LOCMEM = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 
 ENGINE = "beesession.engines."
@@ -59,6 +61,10 @@ class PickleSerializer:
         return pickle.loads(data)
 
 
+class SubclassOfOurs(SessionMiddleware):
+    pass
+
+
 class OwnMiddleware:
     """Stands for a middleware that has nothing to do with sessions."""
 
@@ -69,11 +75,15 @@ def _no_earlier_warnings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keys, "_reported", {})
 
 
-def messages(*, deploy: bool = False, tags: Sequence[str] = ("beesession",), **changes: Any) -> list[CheckMessage]:
-    """Return what the checks say of the good configuration with these changes; BEESESSION is added to."""
+def messages(*, deploy: bool = False, server: bool = False, **changes: Any) -> list[CheckMessage]:
+    """Return what the checks say of the good configuration with these changes; BEESESSION is added to.
+
+    :param server: ask those that connect, too, which are for a live site
+    """
     options = {**GOOD["BEESESSION"], **changes.pop("BEESESSION", {})}
     with override_settings(**{**GOOD, "BEESESSION": options, **changes}):
-        found = run_checks(tags=tags, include_deployment_checks=deploy, databases=["default"])
+        databases = ["default"] if server else []
+        found = run_checks(tags=["beesession"], include_deployment_checks=deploy or server, databases=databases)
     return [message for message in found if str(message.id).startswith("beesession.")]
 
 
@@ -90,8 +100,12 @@ def on(engine: str, **options: Any) -> dict[str, Any]:
     }
 
 
+def cache(location: str) -> dict[str, Any]:
+    return {"BACKEND": DJANGO_REDIS, "LOCATION": location}
+
+
 def caches(location: str, **more: Any) -> dict[str, Any]:
-    return {"CACHES": {"default": LOCMEM, "pages": {"BACKEND": DJANGO_REDIS, "LOCATION": location}, **more}}
+    return {"CACHES": {"default": LOCMEM, "pages": cache(location), **more}}
 
 
 # Good configurations -----------------------------------------------------------------------------------------
@@ -149,6 +163,13 @@ def test_sites_with_an_engine_of_djangos_are_left_alone(engine: str) -> None:
 FIRING: list[tuple[str, dict[str, Any]]] = [
     ("E001", {"SESSION_ENGINE": "beesession.engines.reddis"}),
     ("E001", {"SESSION_ENGINE": "no_such_package.engine"}),
+    ("E001", {"SESSION_ENGINE": "redis"}),
+    ("E001", {"SESSION_ENGINE": "beesession.engines"}),
+    ("E001", {"SESSION_ENGINE": "beesession.engines.mysql"}),
+    ("E001", {"SESSION_ENGINE": ""}),
+    ("E001", {"SESSION_ENGINE": None}),
+    ("E001", {"SESSION_ENGINE": DJANGOS}),
+    ("E001", {"SESSION_ENGINE": DJANGOS, "MIDDLEWARE": [f"{__name__}.SubclassOfOurs"]}),
     ("E002", {"BEESESSION": {"LIFETIEM": 60}}),
     ("E002", {"BEESESSION": {"LIFETIME": "an hour"}}),
     ("E002", {"BEESESSION": {"ID_LENGTH": 8}}),
@@ -161,6 +182,11 @@ FIRING: list[tuple[str, dict[str, Any]]] = [
     ("E004", on("file", PROVIDER_CONFIG="")),
     ("E004", on("file", KEY_PREFIX="session:")),
     ("E004", on("file", PROVIDER_CONFIG='{"save_pth": "tmp"}')),
+    ("E004", on("file", PROVIDER_CONFIG="{}")),
+    ("E004", on("file", PROVIDER_CONFIG="/")),
+    ("E004", on("file", PROVIDER_CONFIG=__file__)),
+    ("E004", on("file", PROVIDER_CONFIG=f"{__file__}/sessions")),
+    ("E004", on("file", PROVIDER_CONFIG="") | {"SESSION_FILE_PATH": __file__}),
     ("E004", on("cookie", PROVIDER_CONFIG='{"securityKey": "short"}')),
     ("E004", on("cookie", PROVIDER_CONFIG="no JSON")),
     ("E005", {"SESSION_SERIALIZER": f"{__name__}.PickleSerializer"}),
@@ -173,6 +199,20 @@ FIRING: list[tuple[str, dict[str, Any]]] = [
     ("E009", {"SESSION_COOKIE_NAME": "__Secure-id", "SESSION_COOKIE_SECURE": False}),
     ("E009", {"SESSION_COOKIE_NAME": "__Host-id", "SESSION_COOKIE_DOMAIN": "example.com"}),
     ("E009", {"SESSION_COOKIE_NAME": "__Host-id", "SESSION_COOKIE_PATH": "/shop/"}),
+    ("E010", {"SESSION_COOKIE_AGE": 0}),
+    ("E010", {"SESSION_COOKIE_AGE": "3600"}),
+    ("E010", {"SESSION_COOKIE_AGE": None}),
+    ("E010", {"SESSION_COOKIE_AGE": True}),
+    ("E010", {"SESSION_COOKIE_NAME": "session id"}),
+    ("E010", {"SESSION_COOKIE_NAME": "path"}),
+    ("E010", {"SESSION_COOKIE_NAME": ""}),
+    ("E010", {"SESSION_COOKIE_NAME": None}),
+    ("E010", {"SESSION_COOKIE_NAME": b"sessionid"}),
+    ("E011", {"BEESESSION": {"HEADER_NAME": "Cookie"}}),
+    ("E011", {"BEESESSION": {"HEADER_NAME": "AUTHORIZATION"}}),
+    ("E011", {"BEESESSION": {"HEADER_NAME": "host"}}),
+    ("E011", {"BEESESSION": {"HEADER_NAME": "Content-Type"}}),
+    ("E011", {"BEESESSION": {"HEADER_NAME": "Content-Length"}}),
     ("W001", on("memory")),
     ("W002", on("memory", KEY_PREFIX="session:") | {"DEBUG": True}),
     ("W002", on("file", ALIAS="sessions")),
@@ -182,6 +222,9 @@ FIRING: list[tuple[str, dict[str, Any]]] = [
     ("W002", {"BEESESSION": {"ASYNC_POOL": False}}),
     ("W002", {"BEESESSION": {"ID_HASH_KEY": "key"}}),
     ("W002", {"BEESESSION": {"ALIAS": "pages"}, **caches("redis://127.0.0.1:6379/1")}),
+    ("W002", caches("redis://127.0.0.1:6379/1", beesession=cache("redis://127.0.0.1:6379/7"))),
+    ("W002", caches("redis://127.0.0.1:6379/1", beesession=cache("redis://sessions.example.com:6379/0"))),
+    ("W002", {"BEESESSION": {"PROVIDER_CONFIG": "a:b:c"}, **caches("unused", beesession=cache(f"redis://{SERVER}"))}),
     ("W003", on("cookie") | {"SECRET_KEY": "django-insecure-" + STRONG}),
     ("W003", on("cookie") | {"SECRET_KEY": STRONG[:30]}),
     ("W003", on("cookie") | {"SECRET_KEY_FALLBACKS": ["ab" * 30]}),
@@ -213,9 +256,10 @@ FOR_A_LIVE_SITE = ["W010", "W011", "W012"]
 
 # Where a rule might be too eager: next to what it warns of, and right.
 SILENT: list[tuple[str, dict[str, Any]]] = [
-    ("E001", {"SESSION_ENGINE": "django.contrib.sessions.backends.db"}),
+    ("E001", {"SESSION_ENGINE": DJANGOS, "MIDDLEWARE": [STOCK]}),
     ("E003", {"SESSION_SERIALIZER": "django.core.signing.JSONSerializer"}),
     ("E004", on("file", PROVIDER_CONFIG="") | {"SESSION_FILE_PATH": "/var/lib/sessions"}),
+    ("E004", on("file", PROVIDER_CONFIG="tmp/one/that/is/missing")),
     ("E004", on("cookie", PROVIDER_CONFIG='{"securityKey": "0123456789abcdef"}')),
     ("E006", {"MIDDLEWARE": [OURS, AUTHENTICATION, f"{__name__}.OwnMiddleware"]}),
     ("E007", {"MIDDLEWARE": [OURS, "no.such.Middleware", AUTHENTICATION]}),
@@ -228,9 +272,15 @@ SILENT: list[tuple[str, dict[str, Any]]] = [
     ("W002", on("cookie", ENCRYPTION_KEYS=[STRONG], TOUCH_INTERVAL=60)),
     ("W002", {"BEESESSION": {"HASH_KEYS": True, "ID_HASH_FUNC": "sha1", "ID_HASH_KEY": "key"}}),
     ("W002", {"BEESESSION": {"ALIAS": "pages", "PROVIDER_CONFIG": ""}, **caches("redis://127.0.0.1:6379/1")}),
+    ("W002", caches("redis://127.0.0.1:6379/1", beesession=cache(f"redis://{SERVER}/0"))),
+    ("W002", caches("redis://127.0.0.1:6379/1", beesession=cache("redis://localhost"))),
+    ("W002", {"BEESESSION": {"PROVIDER_CONFIG": ""}, **caches("unused", beesession=cache(f"redis://{SERVER}/7"))}),
     ("W003", {"SECRET_KEY": "django-insecure-" + STRONG}),
     ("W003", on("cookie") | {"SECRET_KEY": "django-insecure-" + STRONG, "DEBUG": True}),
     ("W003", on("cookie", ENCRYPTION_KEYS=[STRONG]) | {"SECRET_KEY": STRONG[:30]}),
+    ("E010", {"SESSION_COOKIE_NAME": "__Host-session.id"}),
+    ("E010", {"SESSION_COOKIE_AGE": 1}),
+    ("E011", {"BEESESSION": {"HEADER_NAME": "X-Cookie"}}),
     ("W005", {"BEESESSION": {"ABSOLUTE_TIMEOUT": 3600}, "MIDDLEWARE": [STOCK, AUTHENTICATION]}),
     (
         "W005",
@@ -287,7 +337,8 @@ def test_each_message_says_what_to_change(rule: str) -> None:
     changes = next(changes for name, changes in FIRING if name == rule)
     (message, *_) = messages(deploy=True, **changes)
     assert len(message.msg) > 30
-    assert message.hint
+    # The errors of the options and the engine say it themselves: the key, and what is allowed there.
+    assert message.hint or rule in ("E002", "E004", "E010")
     assert isinstance(message, Error) is rule.startswith("E")
 
 
@@ -295,6 +346,51 @@ def test_each_message_says_what_to_change(rule: str) -> None:
 def test_rules_for_a_live_site_wait_for_deploy(rule: str) -> None:
     changes = next(changes for name, changes in FIRING if name == rule)
     assert ids(deploy=False, **changes) == []
+
+
+@pytest.mark.parametrize(
+    ("engine", "told"),
+    [
+        ("redis", "SESSION_ENGINE: 'redis' has no SessionStore. Did you mean 'beesession.engines.redis'?"),
+        (f"{ENGINE}mysql", "SESSION_ENGINE: the mysql engine is not built yet; this version has cookie, file, "),
+        ("redis_cluster", "SESSION_ENGINE: the redis_cluster engine is not built yet; this version has cookie, file, "),
+        (f"{ENGINE}reddis", "No module named 'beesession.engines.reddis'. Did you mean 'beesession.engines.redis'?"),
+        ("beesession.engines", "The engines of this version are beesession.engines.cookie, beesession.engines.file, "),
+        ("", "SESSION_ENGINE must be the module of an engine, such as 'beesession.engines.redis', not ''."),
+        (None, "SESSION_ENGINE must be the module of an engine, such as 'beesession.engines.redis', not None."),
+        (".redis", "SESSION_ENGINE must be the module of an engine, such as 'beesession.engines.redis', not '.redis'."),
+        (DJANGOS, f"SessionMiddleware, which needs one of its engines; SESSION_ENGINE is {DJANGOS!r}."),
+    ],
+)
+def test_a_wrong_engine_is_told_with_the_right_ones(engine: str | None, told: str) -> None:
+    (message,) = messages(SESSION_ENGINE=engine)
+    assert told in message.msg
+
+
+def test_what_an_engine_of_the_sites_own_lacks_suggests_no_other_engine(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file_sessions.py").write_text("import no_such_driver")
+    monkeypatch.syspath_prepend(tmp_path)
+    (message,) = messages(SESSION_ENGINE="file_sessions")
+    assert message.msg == "SESSION_ENGINE: 'file_sessions' cannot be imported: No module named 'no_such_driver'."
+
+
+@pytest.mark.parametrize(
+    ("config", "path", "told"),
+    [
+        (__file__, None, f"BEESESSION['PROVIDER_CONFIG']: {__file__} must be a directory that this process can read"),
+        ("", __file__, f"SESSION_FILE_PATH: {__file__} must be a directory that this process can read and write"),
+        (f"{__file__}/a", None, f"{__file__} is not a directory."),
+        ("/", None, "BEESESSION['PROVIDER_CONFIG']: the root of the file system is no directory for session files."),
+    ],
+)
+def test_a_path_that_is_no_directory_is_told_with_the_setting_it_came_from(
+    config: str, path: str | None, told: str
+) -> None:
+    (message,) = messages(**on("file", PROVIDER_CONFIG=config), SESSION_FILE_PATH=path)
+    assert told in message.msg
+    assert "SESSION_FILE_PATH" in str(message.hint)
 
 
 def test_the_risk_of_ids_in_urls_is_accepted_as_any_in_django() -> None:
@@ -350,11 +446,11 @@ def test_a_missing_driver_is_told_with_the_extra_that_brings_it(
 # Warnings of beego's configuration ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("engine", [f"{ENGINE}redis", "django.contrib.sessions.backends.db"])
+@pytest.mark.parametrize("engine", [f"{ENGINE}redis", DJANGOS])
 def test_outdated_beego_keys_are_told_whoever_keeps_the_sessions(engine: str) -> None:
     with pytest.warns(keys.BeegoConfigWarning):
         BeegoManager.from_keys({"sessionon": True, "sessionsavepath": "tmp"})
-    (message,) = messages(SESSION_ENGINE=engine)
+    (message,) = messages(SESSION_ENGINE=engine, MIDDLEWARE=[STOCK])
     assert message.id == "beesession.W016"
     assert "sessionsavepath" in message.msg
 
@@ -369,7 +465,7 @@ def at_the_server() -> Callable[..., list[str]]:
     def told(*options: str) -> list[str]:
         with redis_server(*options) as server:
             changes = {"BEESESSION": {"PROVIDER_CONFIG": f"127.0.0.1:{server.port}"}}
-            found = messages(deploy=True, tags=(Tags.database,), **changes)
+            found = messages(server=True, **changes)
         assert all(message.hint for message in found)
         return [str(message.id) for message in found]
 
@@ -392,7 +488,7 @@ def test_a_server_that_keeps_sessions_is_well(
 
 def test_a_server_that_cannot_be_asked_is_told() -> None:
     changes = {"BEESESSION": {"PROVIDER_CONFIG": f"127.0.0.1:{free_port()}"}}
-    (message,) = messages(deploy=True, tags=(Tags.database,), **changes)
+    (message,) = messages(server=True, **changes)
     assert message.id == "beesession.W015"
     assert "(ConnectionError)" in message.msg
 
@@ -409,7 +505,7 @@ def test_nothing_connects_unless_a_database_is_named(capsys: pytest.CaptureFixtu
 
 
 def test_other_engines_have_no_server_to_be_asked() -> None:
-    assert messages(deploy=True, tags=(Tags.database,), **on("file")) == []
+    assert messages(server=True, **on("file")) == []
 
 
 # The application -----------------------------------------------------------------------------------------------

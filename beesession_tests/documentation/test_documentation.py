@@ -32,7 +32,15 @@ def example(containing: str) -> str:
 def settings_of_the_readme() -> Iterator[dict[str, Any]]:
     """Execute the README's settings, with the address of a running server in place of the one in the text."""
     with redis_server() as server:
-        settings: dict[str, Any] = {"INSTALLED_APPS": ["django.contrib.contenttypes", "django.contrib.auth"]}
+        settings: dict[str, Any] = {
+            "INSTALLED_APPS": ["django.contrib.contenttypes", "django.contrib.auth"],
+            "MIDDLEWARE": [
+                "django.middleware.security.SecurityMiddleware",
+                "django.contrib.sessions.middleware.SessionMiddleware",
+                "django.middleware.csrf.CsrfViewMiddleware",
+                "django.contrib.auth.middleware.AuthenticationMiddleware",
+            ],
+        }
         text = example("SESSION_ENGINE =")
         assert len([line for line in text.splitlines() if line]) <= 8
         exec(text.replace("127.0.0.1:6379", f"127.0.0.1:{server.port}"), settings)
@@ -46,6 +54,8 @@ def test_the_settings_of_the_readme_work(settings_of_the_readme: dict[str, Any])
         client = Client()
         client.get("/change?to=kept")
         assert client.get("/read").json() == {"value": "kept"}
+    assert len(settings_of_the_readme["MIDDLEWARE"]) == 4
+    assert settings_of_the_readme["MIDDLEWARE"][1] == "beesession.middleware.SessionMiddleware"
 
 
 def test_the_manager_example_of_the_readme_works() -> None:

@@ -68,6 +68,17 @@ def rotate(request: HttpRequest) -> HttpResponse:
     return HttpResponse("rotated")
 
 
+meanwhile: list[Callable[[HttpRequest], None]] = []
+"""What tests have happen while a view is at work."""
+
+
+def order(request: HttpRequest) -> HttpResponse:
+    request.session["order"] = "kept"
+    for happen in meanwhile:
+        happen(request)
+    return HttpResponse("stored")
+
+
 def ended_meanwhile(request: HttpRequest) -> HttpResponse:
     request.session["late"] = True
     type(request.session)(request.session.session_key).delete()
@@ -131,6 +142,7 @@ urlpatterns = [
     path("whoami", whoami),
     path("rotate", rotate),
     path("clear", clear),
+    path("order", order),
     path("failing", failing),
     path("ended-meanwhile", ended_meanwhile),
     path("swallowing", swallowing),

@@ -7,9 +7,12 @@ from collections.abc import Iterator
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.http import HttpRequest
 from django.test import override_settings
 
 from beesession.binding import close_all
+from beesession.provider import Unavailable
+from beesession_tests.middleware import site as test_site
 from beesession_tests.middleware.conftest import AUTHENTICATION, OURS, STOCK, Visitor
 from beesession_tests.servers import RedisServer, redis_server
 
@@ -60,6 +63,27 @@ def test_a_view_may_serve_without_a_session_and_touches_no_cookie(visitor: Visit
     response = visitor.get("swallowing")
     assert (response.status_code, response.content) == (200, b"served without a session")
     assert not response.cookies
+    assert "Cookie" in response.headers["Vary"]
+
+
+@pytest.mark.usefixtures("site")
+@pytest.mark.parametrize("back_in_time", [True, False])
+def test_a_change_survives_an_outage_that_the_view_has_dealt_with(
+    visitor: Visitor, server: RedisServer, monkeypatch: pytest.MonkeyPatch, back_in_time: bool
+) -> None:
+    def outage(request: HttpRequest) -> None:
+        server.stop()
+        with pytest.raises(Unavailable):
+            request.session.exists("f" * 32)
+        if back_in_time:
+            server.start()
+
+    monkeypatch.setattr(test_site, "meanwhile", [outage])
+    visitor.get("change")
+    response = visitor.get("order")
+    assert response.status_code == (200 if back_in_time else 503)
+    if back_in_time:
+        assert visitor.get("read?key=order").json() == {"value": "kept"}
 
 
 @pytest.mark.usefixtures("site")

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from django.conf import settings
-from django.test import override_settings
+from django.http import HttpResponse
+from django.test import RequestFactory, override_settings
+from django.views.debug import ExceptionReporter
 
+from beesession.middleware import SessionMiddleware
 from beesession_tests.middleware.conftest import Visitor
 
 HEADER = "Beegosessionid"
@@ -90,13 +95,46 @@ def test_without_cookies_the_header_is_the_only_way(visitor: Visitor) -> None:
     response = visitor.get("change?to=kept")
     sid = response.headers[HEADER]
     assert not response.cookies
-    visitor.cookies[settings.SESSION_COOKIE_NAME] = sid  # as a client might that kept one from before
-    response = visitor.get("login")
+    visitor.cookies[settings.SESSION_COOKIE_NAME] = "f" * 32  # as a client might that kept one from before
+    response = visitor.get("login", **{HEADER: sid})
     assert not response.cookies
     assert response.headers[HEADER] != sid
-    assert visitor.get("whoami", **{HEADER: response.headers[HEADER]}).content == b""  # the cookie was looked at first
-    del visitor.cookies[settings.SESSION_COOKIE_NAME]
     assert visitor.get("whoami", **{HEADER: response.headers[HEADER]}).content == b"ann"
+    assert visitor.get("read", **{HEADER: response.headers[HEADER]}).json() == {"value": "kept"}
+
+
+@with_header
+def test_a_page_that_depends_on_the_header_says_so_to_caches(visitor: Visitor) -> None:
+    response = visitor.get("untouched", **{HEADER: "!!"})
+    assert response.headers[HEADER] == ""
+    assert HEADER in response.headers["Vary"]
+
+
+@with_header
+def test_no_error_report_shows_an_id_that_came_in_a_header(visitor: Visitor) -> None:
+    sid = start(visitor)
+    request = RequestFactory().get("/", headers={HEADER: sid})
+    SessionMiddleware(lambda request: HttpResponse()).process_request(request)
+    assert request.session.session_key == sid
+    try:
+        raise ValueError
+    except ValueError:
+        report = ExceptionReporter(request, *sys.exc_info(), is_email=True).get_traceback_text()
+    assert f"HTTP_{HEADER.upper()}" in report
+    assert report.count(sid) == 0
+
+
+@with_query
+@override_settings(SESSION_ENGINE="beesession.engines.cookie", SESSION_SAVE_EVERY_REQUEST=True)
+def test_a_link_plants_no_cookie_on_an_engine_whose_ids_change_with_each_write(visitor: Visitor) -> None:
+    sid = start(visitor)
+    assert not visitor.get(f"read?sessionid={sid}").cookies
+
+
+@with_query
+def test_an_id_in_the_address_does_not_go_to_other_sites(visitor: Visitor) -> None:
+    sid = start(visitor)
+    assert visitor.get(f"read?sessionid={sid}").headers["Referrer-Policy"] == "same-origin"
 
 
 @with_header

@@ -130,3 +130,48 @@ def test_to_save_again_after_a_lost_reply_does_not_count_twice(
         save(store)
     save(store)
     assert engine.SessionStore(key)["count"] == 1
+
+
+def test_to_save_again_after_a_lost_reply_keeps_what_was_merged(
+    engine: RunningEngine, behind: Any, proxy: Proxy, save: Any
+) -> None:
+    key = _session(engine)
+    mine, theirs = behind(key), engine.SessionStore(key)
+    mine["count"] += 1
+    theirs["count"] += 5
+    theirs["theirs"] = 1
+    theirs.save()
+    proxy.lose_reply("EVALSHA", after=1)
+    with pytest.raises(Unavailable):
+        save(mine)
+    mine["later"] = 1
+    save(mine)
+    assert dict(engine.SessionStore(key).items()) == {"count": 6, "theirs": 1, "later": 1}
+
+
+def test_to_rotate_after_a_lost_reply_does_not_count_twice(
+    engine: RunningEngine, behind: Any, proxy: Proxy, save: Any
+) -> None:
+    key = _session(engine)
+    store = behind(key)
+    store["count"] += 1
+    proxy.lose_reply("EVALSHA")
+    with pytest.raises(Unavailable):
+        save(store)
+    store.cycle_key()
+    assert engine.SessionStore(store.session_key)["count"] == 1
+    assert engine.provider.read(key) is None
+
+
+def test_a_rotation_whose_reply_was_lost_is_found_by_the_next_save(
+    engine: RunningEngine, behind: Any, proxy: Proxy, save: Any
+) -> None:
+    key = _session(engine)
+    store = behind(key)
+    store["count"] += 1
+    proxy.lose_reply("EVALSHA")
+    with pytest.raises(Unavailable):
+        store.cycle_key()
+    save(store)
+    assert store.session_key != key
+    assert engine.SessionStore(store.session_key)["count"] == 1

@@ -180,6 +180,30 @@ def test_sections_that_beego_does_not_read_are_told(conf):
     assert conf("[session]\nsessionon = true\n[prod]\na = 1").unread_sections() == ("session",)
 
 
+@pytest.mark.parametrize(
+    ("text", "argument", "environ", "others"),
+    [
+        ("runmode = staging\n[dev]\nk = 1\n[Data]\nk = 1", None, {}, ("dev",)),
+        ("[canary]\nsessionon = true", None, {"BEEGO_RUNMODE": "nosuch"}, ("canary",)),
+        ("[dev]\nk = 1", "staging", {}, ("dev",)),
+        ("[dev]\nk = 1", None, {}, ()),
+        ("runmode = staging\n[data]\nk = 1\n[session]\nsessionon = true", None, {}, ()),
+        ("runmode = Staging\n[staging]\n[dev]\nk = 1", None, {}, ()),
+    ],
+    ids=["of the file", "of the environment", "of the caller", "of nobody", "no run modes at all", "empty section"],
+)
+def test_a_run_mode_that_was_asked_for_and_has_no_section_is_told(conf, text, argument, environ, others):
+    assert conf(text, runmode=argument, **environ).other_run_modes() == others
+
+
+@pytest.mark.parametrize(
+    ("value", "unset"), [("${NOPE}", "${NOPE}"), ("${NOPE||}", ""), ("${EMPTY}", ""), ("${NAME}", ""), ("NOPE", "")]
+)
+@pytest.mark.parametrize(("name", "form"), [("app.conf", "k = {}"), ("app.json", '{{"k": "{}"}}')])
+def test_a_variable_without_a_value_and_a_default_is_told(conf, name, form, value, unset):
+    assert conf(form.format(value), name=name, NAME="n", EMPTY="").entry("k").unset == unset
+
+
 TRUE = ["1", "t", "T", "true", "TRUE", "True", "yes", "YES", "Yes", "y", "Y", "on", "ON", "On"]
 FALSE = ["0", "f", "F", "false", "FALSE", "False", "no", "NO", "No", "n", "N", "off", "OFF", "Off"]
 

@@ -265,3 +265,23 @@ def test_a_wrong_setting_is_an_error_at_first_use_and_right_again_after_its_repa
         conf.options()
     with override_settings(BEESESSION={"LIFETIME": 3600}):
         assert conf.options().lifetime == 3600
+
+
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [({"Redis": "127.0.0.1"}, "Did you mean 'redis'"), ({"save_path": "127.0.0.1"}, "no engine's name")],
+)
+def test_a_provider_config_for_what_is_no_engine_is_refused_and_not_shown(given: dict[str, str], hint: str) -> None:
+    with pytest.raises(ImproperlyConfigured, match=hint) as error:
+        Options.from_mapping({"PROVIDER_CONFIG": given})
+    assert "127.0.0.1" not in str(error.value)
+
+
+def test_a_save_timeout_without_end_is_refused() -> None:
+    with pytest.raises(ImproperlyConfigured, match="SAVE_TIMEOUT"):
+        Options.from_mapping({"SAVE_TIMEOUT": float("inf")})
+
+
+def test_a_hash_function_that_fails_is_named_at_start() -> None:
+    with pytest.raises(ImproperlyConfigured, match="ID_HASH_FUNC: it must be callable with .* it raised TypeError"):
+        Options.from_mapping({"ID_HASH_FUNC": lambda entropy: "0" * 32})

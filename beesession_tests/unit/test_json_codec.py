@@ -72,3 +72,9 @@ def test_a_fallback_secret_still_reads() -> None:
 @each_codec
 def test_normalised_is_what_would_come_back(codec: type[Codec]) -> None:
     assert codec().normalise({"pair": (1, 2), "nested": {1: "one"}}) == {"pair": [1, 2], "nested": {"1": "one"}}
+
+
+@each_codec
+def test_of_a_nested_value_the_innermost_is_named(codec: type[Codec]) -> None:
+    with pytest.raises(EncodeError, match="'guilty' holds a complex inside a dict"):
+        codec().dumps({"guilty": {"deep": [1, (2, 1j)]}}, "key")

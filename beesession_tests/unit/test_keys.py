@@ -81,7 +81,7 @@ def test_web_key_is_read_without_case_and_in_its_type(name, value, field, expect
         ("sessioncookielifetime", 1.5, "must be a whole number"),
         ("sessioncookiesamesite", "loose", r"must be 1 .*, 2 \(Lax\)"),
         ("sessioncookiesamesite", True, "must be 1"),
-        ("sessionname", 5, "sessionname must be text, not a int"),
+        ("sessionname", 5, "sessionname must be text, not int"),
         ("sessionhashfunc", 5, "must be the name of a hash"),
     ],
 )
@@ -105,6 +105,41 @@ def test_misspelled_key_is_an_error_with_the_right_one(misspelled, right, judge_
         ImproperlyConfigured, match=f"'{misspelled}' is no session key of beego. Did you mean '{right}'"
     ):
         keys.read_web({misspelled: "x"}, lambda name: "here", judge_all=judge_all)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("sessionidlength", "It is only in ManagerConfig: sessionIDLength."),
+        ("maxlifetime", "It is only in ManagerConfig: maxLifetime."),
+        ("cookieName", "Did you mean 'sessionname'?"),
+        ("savepath", "Known are sessionon,"),
+    ],
+)
+def test_hint_names_a_key_that_is_alive(name, hint):
+    with pytest.raises(ImproperlyConfigured) as caught:
+        read_web(**{name: "x"})
+    assert hint in str(caught.value)
+
+
+@pytest.mark.parametrize("world", World)
+def test_no_hint_names_an_outdated_key(world):
+    outdated = {row.name for row in keys.TABLE if row.world is world and row.fate is not Fate.MAPPED}
+    read = {World.WEB: lambda name: read_web(**{name: "x"}), World.LIBRARY: lambda name: read_library({name: "x"})}
+    for name in outdated:
+        with pytest.raises(ImproperlyConfigured) as caught:
+            read[world](f"{name}x")
+        assert not [other for other in outdated if f"'{other}'" in str(caught.value)]
+
+
+def test_each_field_knows_where_it_was_written_and_how():
+    reading = keys.read_web(
+        {"web.BConfig.WebConfig.Session.SessionName": "n", "sessionSavePath": "./tmp"}, lambda name: f"at {name}"
+    )
+    assert {field: str(place) for field, place in reading.places.items()} == {
+        "cookie_name": "at web.BConfig.WebConfig.Session.SessionName: SessionName",
+        "provider_config": "at sessionSavePath: sessionSavePath",
+    }
 
 
 @pytest.mark.parametrize("name", ["httpport", "appname", "runmode", "enablehttp", "autorender", "maxmemory"])

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import threading
 import time
+
+import pytest
 
 from beesession import turns
 from beesession.turns import Turn
@@ -107,3 +111,22 @@ def test_a_turn_that_is_over_is_forgotten() -> None:
     turn.take(1)
     turn.end()
     assert "a session that nobody writes any more" not in turns._of_threads
+
+
+def test_a_child_process_can_take_turns_though_a_thread_of_its_parent_held_the_guard() -> None:
+    with turns._guard:
+        child = os.fork()
+        if child == 0:  # pragma: no cover
+            turn = Turn("key")
+            turn.take(1)
+            os._exit(0 if turn._held is not None else 1)
+    for _ in range(100):
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            break
+        time.sleep(0.05)
+    else:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        pytest.fail("the child hangs")
+    assert os.waitstatus_to_exitcode(status) == 0

@@ -48,7 +48,8 @@ class Form:
 
     def error(self, problem: str) -> DSNError:
         """Return the error to raise. ``problem`` must quote nothing of the provider string."""
-        return DSNError(f"sessionproviderconfig of the {self.engine} engine: {problem}. Allowed: {self.allowed}.")
+        stop = "" if problem.endswith("?") else "."
+        return DSNError(f"sessionproviderconfig of the {self.engine} engine: {problem}{stop} Allowed: {self.allowed}.")
 
     def members(self, value: ProviderString, keys: Iterable[str]) -> dict[str, object] | None:
         """Return the members of a JSON object under the spelling of ``keys``, or None when ``value`` is plain text.
@@ -69,7 +70,7 @@ class Form:
             known = spelling.get(str(key).lower())
             if known is None:
                 near = difflib.get_close_matches(str(key).lower(), spelling, n=1)
-                hint = f"did you mean {spelling[near[0]]!r}" if near else "known are " + ", ".join(spelling.values())
+                hint = f"did you mean {spelling[near[0]]!r}?" if near else "known are " + ", ".join(spelling.values())
                 raise self.error(f"its JSON object has an unknown key; {hint}")
             if member is not None:
                 found[known] = member
@@ -82,7 +83,7 @@ class Form:
         except (ValueError, RecursionError):
             decoded = None
         if not isinstance(decoded, dict):
-            raise self.error("it starts like a JSON object and is none")
+            raise self.error("it starts with '{' but is not valid JSON")
         return decoded
 
     def text(self, value: object, field: str) -> str:

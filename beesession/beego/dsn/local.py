@@ -23,7 +23,7 @@ class MemoryConfig:
 
 @dataclass(frozen=True)
 class FileConfig:
-    """:ivar path: the directory as written; a relative one starts at the working directory"""
+    """:ivar path: the directory as written; a relative one starts at ``BASE_DIR``, else at the working directory"""
 
     path: str
 
@@ -31,6 +31,8 @@ class FileConfig:
 @dataclass(frozen=True)
 class CookieConfig:
     """The keys of beego's cookie engine; an empty key means that it is to be derived from SECRET_KEY.
+
+    What the last three say, Django's SESSION_COOKIE_NAME, SESSION_COOKIE_SECURE and SESSION_COOKIE_AGE decide.
 
     :ivar security_key: key of the signature
     :ivar block_key: AES key of 16, 24 or 32 bytes (in UTF-8)

@@ -22,12 +22,12 @@ class Command(SessionCommand):
     def work(self, given: Namespace) -> None:
         provider = self.provider()
         if given.watch is None:
-            self.stdout.write(self._told(_counted(provider), given.json))
+            self.stdout.write(_told(provider, given.json))
             return
         line = ChangingLine(self.stdout)
         with StopSignals() as stop:
             while True:
-                text = self._told(_counted(provider), given.json)
+                text = _told(provider, given.json)
                 # Somebody who watches wants one number; a program that reads wants one line for each.
                 if line.visible and not given.json:
                     line.show(text.splitlines()[0])
@@ -39,11 +39,15 @@ class Command(SessionCommand):
         if line.visible:
             self.stdout.write("")
 
-    def _told(self, count: Count, as_json: bool) -> str:
-        if as_json:
-            return json.dumps({"active": count.number, "how": count.how})
-        number = "unknown" if count.number is None else some(count.number, "live session")
-        return f"{number}\n{count.how[:1].upper()}{count.how[1:]}."
+
+def _told(provider: Provider, as_json: bool) -> str:
+    count = _counted(provider)
+    if as_json:
+        return json.dumps({"active": count.number, "how": count.how})
+    number = "unknown" if count.number is None else some(count.number, "live session")
+    if count.number is not None and not provider.capabilities.shareable:
+        number += " in this process; those of the site's own processes cannot be seen"
+    return f"{number}\n{count.how[:1].upper()}{count.how[1:]}."
 
 
 def _counted(provider: Provider) -> Count:

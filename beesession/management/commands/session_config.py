@@ -18,10 +18,14 @@ from beesession.beego.manager import BeegoManager
 from beesession.beego.mapping import ALIAS
 from beesession.conf import Options
 from beesession.management import describe, doctor
-from beesession.management.base import UNREACHABLE, SessionCommand, unreachable
+from beesession.management.base import SessionCommand, outage
 from beesession.management.terminal import columns
 from beesession.provider import Unavailable
 from beesession.store import SessionStore
+
+NOT_SET = "(not set)"
+WIDTH = 98
+"""Characters of a line of a table, without its indentation."""
 
 
 class Command(SessionCommand):
@@ -62,7 +66,7 @@ class Command(SessionCommand):
         others = describe.other_settings(rows, mapped)
         if not as_json:
             self.stdout.write(f"{file}: {'sessions are on' if manager.config.on else 'sessions are off (sessionon)'}")
-            self._table((row.key, _text(row.value), "->", row.setting, _text(row.becomes)) for row in rows)
+            self._table((f"{row.key} = {_given(row.value)}", f"-> {row.setting} = {_becomes(row)}") for row in rows)
             if others:
                 self.stdout.write("\nAlso set")
                 self._table((name, _text(value)) for name, value in others.items())
@@ -103,7 +107,7 @@ class Command(SessionCommand):
                     self.stdout.write(f"  {step.name:<12}{took[step.name]:>9.1f} ms")
         except Unavailable as error:
             before = f"After {', '.join(took)}: " if took else ""
-            raise CommandError(f"{before}{unreachable(error)}", returncode=UNREACHABLE) from error
+            raise outage(error, before) from error
         except doctor.Fault as fault:
             raise CommandError(str(fault)) from fault
         if not as_json:
@@ -111,7 +115,7 @@ class Command(SessionCommand):
         return took
 
     def _table(self, rows: Iterable[tuple[str, ...]]) -> None:
-        for line in columns(list(rows)):
+        for line in columns(list(rows), WIDTH):
             self.stdout.write(f"  {line}")
 
 
@@ -129,6 +133,14 @@ def _cookie_lifetime() -> str:
 
 def _with_default(row: describe.OptionRow) -> str:
     return _text(row.value) if row.is_default else f"{_text(row.value)} (default {_text(row.default)})"
+
+
+def _given(value: object) -> str:
+    return NOT_SET if value is None else _text(value)  # None cannot be written in beego's configuration
+
+
+def _becomes(row: describe.BeegoRow) -> str:
+    return _text(row.becomes) if row.is_set else NOT_SET
 
 
 def _text(value: object) -> str:

@@ -7,7 +7,7 @@ from argparse import Namespace
 
 from django.core.management.base import CommandError, CommandParser
 
-from beesession.management.base import SessionCommand, count, seconds, unreachable
+from beesession.management.base import SessionCommand, count, outage, seconds
 from beesession.management.terminal import ChangingLine, StopSignals, some
 from beesession.operations import GC_BATCH
 from beesession.provider import Provider, Unavailable
@@ -40,7 +40,7 @@ class Command(SessionCommand):
                 except Unavailable as error:
                     if given.every is None:
                         raise
-                    self.stderr.write(f"{unreachable(error)} Trying again in {given.every:g} seconds.")
+                    self.stderr.write(f"{outage(error)} Trying again in {given.every:g} seconds.")
                 if given.every is None or stop.wait(given.every):
                     return
 
