@@ -57,7 +57,7 @@ def engine_can_be_made(site: Site) -> Iterator[CheckMessage]:
 
 def _file_engine(site: Site) -> None:
     # To make the provider would make its directory, and for whoever runs the checks: root, when an image is built.
-    from beesession.engines.file import _root
+    from beesession.engines.file import session_root
 
     if site.options.key_prefix:
         raise ImproperlyConfigured(
@@ -65,7 +65,7 @@ def _file_engine(site: Site) -> None:
         )
     by_path = settings.SESSION_FILE_PATH and not site.provider_config
     key = "SESSION_FILE_PATH" if by_path else "BEESESSION['PROVIDER_CONFIG']"
-    root = Path(_root(site.provider_config, key))
+    root = Path(session_root(site.provider_config, key))
     nearest = next(each for each in (root, *root.parents) if os.path.lexists(each))
     if not nearest.is_dir():
         what = "it" if nearest == root else str(nearest)

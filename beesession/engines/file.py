@@ -85,7 +85,7 @@ class FileProvider(Provider):
             raise ImproperlyConfigured(
                 f"{options.source}['KEY_PREFIX'] must be empty for the file engine: its directory is not shared."
             )
-        root = _root(value, key)
+        root = session_root(value, key)
         try:
             locks = _make_folders(root)
         except OSError as error:
@@ -313,7 +313,7 @@ def _shelves(directory: int) -> Iterator[tuple[str, int]]:
                     yield entry.name, shelf
 
 
-def _root(value: str | Mapping[str, Any], key: str) -> str:
+def session_root(value: str | Mapping[str, Any], key: str) -> str:
     """Return the absolute path of the directory that the configuration names."""
     try:
         path = dsn.file(value).path if value else settings.SESSION_FILE_PATH

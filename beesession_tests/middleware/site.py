@@ -90,6 +90,12 @@ def clear(request: HttpRequest) -> HttpResponse:
     return HttpResponse("cleared")
 
 
+def own_cookie(request: HttpRequest) -> HttpResponse:
+    response = HttpResponse("a cookie of the view's own")
+    response.set_cookie("sessionid", "own")
+    return response
+
+
 def failing(request: HttpRequest) -> HttpResponse:
     request.session["lost"] = True
     return HttpResponse("oh", status=500)
@@ -142,6 +148,7 @@ urlpatterns = [
     path("whoami", whoami),
     path("rotate", rotate),
     path("clear", clear),
+    path("own-cookie", own_cookie),
     path("order", order),
     path("failing", failing),
     path("ended-meanwhile", ended_meanwhile),

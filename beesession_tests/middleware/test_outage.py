@@ -48,6 +48,7 @@ def test_an_outage_answers_503_keeps_the_cookie_and_the_login_survives(visitor: 
         response = visitor.get(page)
         assert response.status_code == 503, page
         assert int(response.headers["Retry-After"]) > 0
+        assert response.headers["Cache-Control"] == "no-store"
         assert not response.cookies
     assert visitor.cookies[settings.SESSION_COOKIE_NAME].value == sid
 

@@ -111,6 +111,13 @@ def test_a_page_that_depends_on_the_header_says_so_to_caches(visitor: Visitor) -
 
 
 @with_header
+def test_a_cookie_that_the_view_has_set_itself_is_left_alone(visitor: Visitor) -> None:
+    response = visitor.get("own-cookie", **{HEADER: start(visitor)})
+    assert response.cookies["sessionid"].value == "own"
+    assert HEADER not in response.headers
+
+
+@with_header
 def test_no_error_report_shows_an_id_that_came_in_a_header(visitor: Visitor) -> None:
     sid = start(visitor)
     request = RequestFactory().get("/", headers={HEADER: sid})
