@@ -54,6 +54,13 @@ def _session(engine: RunningEngine) -> str:
     return store.session_key
 
 
+def _unanswered(proxy: Proxy, write: Any, store: Any) -> None:
+    """Write the session and lose the reply."""
+    proxy.lose_reply("EVALSHA")
+    with pytest.raises(Unavailable):
+        write(store)
+
+
 def test_a_counter_of_two_writers_ends_exact_though_replies_are_lost(
     engine: RunningEngine, behind: Any, proxy: Proxy, save: Any
 ) -> None:
@@ -82,9 +89,7 @@ def test_a_write_whose_reply_is_lost_has_run_once(engine: RunningEngine, behind:
     store = behind(key)
     store["count"] += 1
     proxy.commands.clear()
-    proxy.lose_reply("EVALSHA")
-    with pytest.raises(Unavailable):
-        save(store)
+    _unanswered(proxy, save, store)
     assert proxy.commands.count("EVALSHA") + proxy.commands.count("EVAL") == 1
     assert engine.SessionStore(key)["count"] == 1
 
@@ -95,9 +100,7 @@ def test_to_save_again_after_a_lost_reply_finds_the_own_write_and_loses_nothing(
     key = _session(engine)
     store = behind(key)
     store["mine"] = 1
-    proxy.lose_reply("EVALSHA")
-    with pytest.raises(Unavailable):
-        save(store)
+    _unanswered(proxy, save, store)
     store["more"] = 2
     save(store)
     assert dict(engine.SessionStore(key).items()) == {"count": 0, "mine": 1, "more": 2}
@@ -110,9 +113,7 @@ def test_a_rotation_whose_reply_is_lost_leaves_no_two_keys_that_open_the_session
     before = engine.provider.active().number
     store = behind(key)
     assert store["count"] == 0
-    proxy.lose_reply("EVALSHA")
-    with pytest.raises(Unavailable):
-        store.cycle_key()
+    _unanswered(proxy, type(store).cycle_key, store)
     assert engine.provider.read(key) is None
     assert engine.provider.active().number == before
     with pytest.raises(SessionGone):
@@ -125,9 +126,7 @@ def test_to_save_again_after_a_lost_reply_does_not_count_twice(
     key = _session(engine)
     store = behind(key)
     store["count"] += 1
-    proxy.lose_reply("EVALSHA")
-    with pytest.raises(Unavailable):
-        save(store)
+    _unanswered(proxy, save, store)
     save(store)
     assert engine.SessionStore(key)["count"] == 1
 
@@ -155,9 +154,7 @@ def test_to_rotate_after_a_lost_reply_does_not_count_twice(
     key = _session(engine)
     store = behind(key)
     store["count"] += 1
-    proxy.lose_reply("EVALSHA")
-    with pytest.raises(Unavailable):
-        save(store)
+    _unanswered(proxy, save, store)
     store.cycle_key()
     assert engine.SessionStore(store.session_key)["count"] == 1
     assert engine.provider.read(key) is None
@@ -169,9 +166,7 @@ def test_a_rotation_whose_reply_was_lost_is_found_by_the_next_save(
     key = _session(engine)
     store = behind(key)
     store["count"] += 1
-    proxy.lose_reply("EVALSHA")
-    with pytest.raises(Unavailable):
-        store.cycle_key()
+    _unanswered(proxy, type(store).cycle_key, store)
     save(store)
     assert store.session_key != key
     assert engine.SessionStore(store.session_key)["count"] == 1
