@@ -371,7 +371,7 @@ def test_a_wrong_manager_config_is_an_error_in_its_own_words(provider, config, p
 
 def test_a_provider_string_that_django_cannot_use_is_an_error_with_its_place(tmp_path):
     (tmp_path / "app.conf").write_text(
-        f"sessionon = 1\nsessionprovider = mysql\nsessionproviderconfig = u:{SECRET}@x(h)/d"
+        f"sessionon = 1\nsessionprovider = mysql\nsessionproviderconfig = u:{SECRET}@tcp(h)/d?tls=mine"
     )
     with pytest.warns(keys.BeegoConfigWarning, match="not built yet"):
         manager = BeegoManager.from_conf(tmp_path / "app.conf")

@@ -201,10 +201,15 @@ def test_mysql_socket_becomes_the_host():
     assert dsn.mysql("u:p@unix(/run/m.sock)/app").django_database()["HOST"] == "/run/m.sock"
 
 
-@pytest.mark.parametrize("text", ["u:p@protocol(address)/app", "u:p@tcp(h:1)/app?tls=mine"])
-def test_mysql_string_that_django_cannot_use_is_refused(text):
-    with pytest.raises(dsn.DSNError, match="protocol must be tcp or unix|tls must be"):
-        dsn.mysql(text).django_database()
+def test_mysql_tls_of_the_go_program_is_refused():
+    with pytest.raises(dsn.DSNError, match="tls must be"):
+        dsn.mysql("u:p@tcp(h:1)/app?tls=mine").django_database()
+
+
+def test_mysql_protocol_of_the_go_program_is_noted_and_its_address_taken():
+    config = dsn.mysql("u:p@cloud(db.internal:3307)/app")
+    assert (config.django_database()["HOST"], config.django_database()["PORT"]) == ("db.internal", "3307")
+    assert [note for note in config.notes if "'cloud'" in note]
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ _NAME = re.compile(r"[A-Za-z_][\w.]*\Z")
 class MySQLConfig:
     """A MySQL database.
 
-    :ivar protocol: as written: "tcp" or "unix"; other words are kept here and refused by :meth:`django_database`
+    :ivar protocol: as written: "tcp" or "unix"; another word names a way to connect that only a Go program knows
     :ivar address: ``host:port``, or the path of a socket; "" for the protocol's default
     :ivar params: the driver's parameters, percent-decoded, in their order
     """
@@ -64,16 +64,21 @@ class MySQLConfig:
     def notes(self) -> tuple[str, ...]:
         """What cannot be carried over to Django, one sentence each."""
         handled = _GO_ONLY | _GO_TIMEOUTS.keys() | {"charset", "collation", "tls"}
-        return tuple(
+        found = [
             f"the parameter {name!r} is not carried over; set it in DATABASES['beesession'] if it is needed"
             for name, _ in self.params
             if name not in handled
-        )
+        ]
+        if self.protocol not in ("tcp", "unix"):
+            found.append(
+                f"{self.protocol!r} is no protocol that Django knows (tcp, unix); it connects to the address by TCP"
+            )
+        return tuple(found)
 
     def django_database(self) -> dict[str, Any]:
         """Return the DATABASES entry for it.
 
-        :raises DSNError: for a protocol or an address that MySQL's client does not know
+        :raises DSNError: for an address that MySQL's client does not know
         """
         options: dict[str, Any] = {"charset": "utf8mb4", **dict.fromkeys(_GO_TIMEOUTS.values(), TIMEOUT)}
         for name, value in self.params:
@@ -95,8 +100,6 @@ class MySQLConfig:
         }
         if self.protocol == "unix":
             return {**entry, "HOST": self.address or "/tmp/mysql.sock"}
-        if self.protocol != "tcp":
-            raise _MYSQL.error("its protocol must be tcp or unix")
         host, port = _MYSQL.address(self.address or "127.0.0.1", "the address", default_port=3306)
         return {**entry, "HOST": host, "PORT": str(port)}
 
