@@ -46,7 +46,7 @@ def _engine(name: str) -> tuple[str, ...]:
         return (f"`{name}`", "*not built yet*", *[""] * 6)
     able = module.SessionStore.provider_class.capabilities
     return (
-        f"[`{name}`](docs/{name}.md)",
+        f"[`{name}`](docs/engines/{name}.md)",
         _yes(able.swap),
         _yes(able.swap),
         _yes(able.atomic_rotation),

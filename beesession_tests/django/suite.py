@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync
 from django.test import override_settings
+from pytest_django import DjangoDbBlocker
 
 from beesession_tests import upstream
+from beesession_tests.conftest import database_access
 from beesession_tests.engines import Engine
 from beesession_tests.servers import Servers
 
@@ -52,6 +54,7 @@ class OnEngine:
     overrides: dict[str, Any] = {}
 
     @pytest.fixture(autouse=True)
-    def _run_engine(self, servers: Servers, tmp_path: Path) -> Iterator[None]:
-        with override_settings(**self.overrides), self.engine.running(servers, tmp_path):
+    def _run_engine(self, servers: Servers, tmp_path: Path, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+        access = database_access(self.engine, django_db_blocker)
+        with override_settings(**self.overrides), access, self.engine.running(servers, tmp_path):
             yield

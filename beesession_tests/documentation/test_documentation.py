@@ -92,7 +92,9 @@ def test_each_system_check_is_in_the_table() -> None:
 def test_each_engine_page_has_the_same_headings() -> None:
     engines = {path.stem for path in (ROOT / "beesession" / "engines").glob("[!_]*.py")}
     headings = {
-        engine: re.findall(r"^## (.*)$", (ROOT / "docs" / f"{engine}.md").read_text(encoding="utf-8"), re.MULTILINE)
+        engine: re.findall(
+            r"^## (.*)$", (ROOT / "docs" / "engines" / f"{engine}.md").read_text(encoding="utf-8"), re.MULTILINE
+        )
         for engine in engines
     }
     assert len({tuple(found) for found in headings.values()}) == 1

@@ -24,10 +24,12 @@ class Engine:
     :ivar name: beego's name of it
     :ivar provider_config: makes its PROVIDER_CONFIG, pointing at an empty store, from the servers and a directory of
         the test's own
+    :ivar is_sql: it connects through Django's database backends
     """
 
     name: str
     provider_config: Callable[[Servers, Path], str]
+    is_sql: bool = False
 
     def __str__(self) -> str:
         return self.name

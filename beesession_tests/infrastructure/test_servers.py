@@ -97,7 +97,7 @@ def test_a_server_that_hangs_is_killed(tmp_path: Path, monkeypatch: pytest.Monke
         def answers(self) -> bool:
             return "started" in self._last_lines()
 
-    monkeypatch.setattr("beesession_tests.servers.STOPPED_WITHIN", 0.2)
+    monkeypatch.setattr("beesession_tests.servers.base.STOPPED_WITHIN", 0.2)
     server = Deaf(tmp_path)
     server.start()
     process = server.process

@@ -1,4 +1,4 @@
-"""Real servers for tests: each with its own port and directory, ready once it has answered, and stopped by handle."""
+"""What all test servers have in common: an own port and directory, ready once it has answered, stopped by handle."""
 
 from __future__ import annotations
 
@@ -7,17 +7,12 @@ import subprocess
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from functools import cached_property
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from types import TracebackType
-from typing import Any, ClassVar
-
-import redis
-
-from beesession_tests.skips import require_program
+from signal import SIGTERM, Signals
+from typing import Any, ClassVar, TypeVar
 
 HOST = "127.0.0.1"
 
@@ -44,9 +39,11 @@ class Server(ABC):
     :ivar directory: its own; everything that it writes is in there
     :ivar process: the running process, or None
     :cvar ready_within: seconds that it may take to answer
+    :cvar stopped_by: the signal that ends it
     """
 
     ready_within: ClassVar[float] = 15.0
+    stopped_by: ClassVar[Signals] = SIGTERM
 
     def __init__(self, directory: Path) -> None:
         self.host = HOST
@@ -62,6 +59,13 @@ class Server(ABC):
     def answers(self) -> bool:
         """Return whether the server has answered a real request."""
 
+    def process_options(self) -> dict[str, Any]:
+        """Return further arguments for Popen, such as the user to run as."""
+        return {}
+
+    def prepare(self) -> None:  # noqa: B027  (most have nothing to prepare)
+        """Do what comes once, before the first start, such as making the files of a database."""
+
     def start(self) -> None:
         """Start the server and wait until it answers.
 
@@ -69,7 +73,12 @@ class Server(ABC):
         """
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                self.command_line(), cwd=self.directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                self.command_line(),
+                cwd=self.directory,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                **self.process_options(),
             )
         deadline = time.monotonic() + self.ready_within
         while not self.answers():
@@ -83,12 +92,23 @@ class Server(ABC):
         process, self.process = self.process, None
         if process is None:
             return
-        process.terminate()
+        process.send_signal(self.stopped_by)
         try:
             process.wait(STOPPED_WITHIN)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+    def kill(self) -> None:
+        """Stop the server as a crash would (SIGKILL)."""
+        process, self.process = self.process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+
+    def close(self) -> None:
+        """Stop the server for good, and close what was opened to reach it."""
+        self.stop()
 
     def restart(self) -> None:
         """Stop the server and start it on the same port."""
@@ -117,65 +137,19 @@ class WebServer(Server):
             connection.close()
 
 
-class RedisServer(Server):
-    """A redis-server that keeps its data in memory only: a restart empties it.
-
-    :param options: further arguments of redis-server; they win over ours, except for the port
-    """
-
-    def __init__(self, directory: Path, options: tuple[str, ...] = ()) -> None:
-        super().__init__(directory)
-        self._program = require_program("redis-server", "redis-server")
-        self._options = options
-        self._clients = ExitStack()
-
-    @property
-    def url(self) -> str:
-        """The server as a URL, its database 0."""
-        return f"redis://{self.host}:{self.port}/0"
-
-    def client(self, **options: Any) -> redis.Redis:
-        """Return a new client of this server, which is closed with it. ``options`` are those of ``redis.Redis``."""
-        client = redis.Redis(**{"host": self.host, "port": self.port, **options})
-        self._clients.callback(client.close)
-        return client
-
-    @cached_property
-    def _admin(self) -> redis.Redis:
-        return self.client()
-
-    def flush(self) -> None:
-        """Remove all data, of all databases."""
-        self._admin.flushall()
-
-    def close(self) -> None:
-        """Close the clients and stop the server for good."""
-        self._clients.close()
-        self.stop()
-
-    def command_line(self) -> list[str]:
-        ours = f"--port {self.port} --bind {self.host} --appendonly no --daemonize no --loglevel warning"
-        return [self._program, *ours.split(), "--dir", str(self.directory), "--save", "", *self._options]
-
-    def answers(self) -> bool:
-        with redis.Redis(host=self.host, port=self.port, retry=None, socket_timeout=1) as client:
-            try:
-                return bool(client.ping())
-            except redis.AuthenticationError:
-                return True  # it is there, and wants a password
-            except (redis.ConnectionError, redis.TimeoutError):
-                return False
+AnyServer = TypeVar("AnyServer", bound=Server)
 
 
 @contextmanager
-def redis_server(*options: str) -> Iterator[RedisServer]:
-    """Run a Redis server; skip the test when none is installed (with ``CI=true``: fail).
+def running(make: Callable[[Path], AnyServer]) -> Iterator[AnyServer]:
+    """Run a server in a directory of its own until the block ends.
 
-    :param options: further arguments of redis-server, such as ``"--requirepass", "pw"``
+    :param make: makes the server, given that directory
     """
     # Not pytest's directory: paths of unix sockets have to be short.
     with tempfile.TemporaryDirectory(prefix="beesession-") as directory:
-        server = RedisServer(Path(directory), options)
+        server = make(Path(directory))
+        server.prepare()
         try:
             server.start()
         except ServerError:
@@ -186,23 +160,3 @@ def redis_server(*options: str) -> Iterator[RedisServer]:
             yield server
         finally:
             server.close()
-
-
-class Servers:
-    """The servers that a test session shares. Each is started when a test first asks for it."""
-
-    def __init__(self) -> None:
-        self._running = ExitStack()
-
-    def __enter__(self) -> Servers:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._running.close()
-
-    @cached_property
-    def redis(self) -> RedisServer:
-        """A Redis server without a password."""
-        return self._running.enter_context(redis_server())

@@ -1,0 +1,71 @@
+"""A Redis server for tests."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, ExitStack
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from beesession_tests.servers.base import Server, running
+from beesession_tests.skips import require_program
+
+
+class RedisServer(Server):
+    """A redis-server that keeps its data in memory only: a restart empties it.
+
+    :param options: further arguments of redis-server; they win over ours, except for the port
+    """
+
+    def __init__(self, directory: Path, options: tuple[str, ...] = ()) -> None:
+        super().__init__(directory)
+        self._program = require_program("redis-server", "redis-server")
+        self._options = options
+        self._clients = ExitStack()
+
+    @property
+    def url(self) -> str:
+        """The server as a URL, its database 0."""
+        return f"redis://{self.host}:{self.port}/0"
+
+    def client(self, **options: Any) -> redis.Redis:
+        """Return a new client of this server, which is closed with it. ``options`` are those of ``redis.Redis``."""
+        client = redis.Redis(**{"host": self.host, "port": self.port, **options})
+        self._clients.callback(client.close)
+        return client
+
+    @cached_property
+    def _admin(self) -> redis.Redis:
+        return self.client()
+
+    def flush(self) -> None:
+        """Remove all data, of all databases."""
+        self._admin.flushall()
+
+    def close(self) -> None:
+        """Close the clients and stop the server for good."""
+        self._clients.close()
+        self.stop()
+
+    def command_line(self) -> list[str]:
+        ours = f"--port {self.port} --bind {self.host} --appendonly no --daemonize no --loglevel warning"
+        return [self._program, *ours.split(), "--dir", str(self.directory), "--save", "", *self._options]
+
+    def answers(self) -> bool:
+        with redis.Redis(host=self.host, port=self.port, retry=None, socket_timeout=1) as client:
+            try:
+                return bool(client.ping())
+            except redis.AuthenticationError:
+                return True  # it is there, and wants a password
+            except (redis.ConnectionError, redis.TimeoutError):
+                return False
+
+
+def redis_server(*options: str) -> AbstractContextManager[RedisServer]:
+    """Run a Redis server; skip the test when none is installed (with ``CI=true``: fail).
+
+    :param options: further arguments of redis-server, such as ``"--requirepass", "pw"``
+    """
+    return running(lambda directory: RedisServer(directory, options))
