@@ -36,6 +36,15 @@ def database_access(engine: Engine, blocker: DjangoDbBlocker) -> AbstractContext
     return blocker.unblock() if engine.is_sql else nullcontext()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of an engine on one worker of xdist, so that its servers are started once."""
+    for item in items:
+        parameters = item.callspec.params if hasattr(item, "callspec") else {}
+        chosen = parameters.get("engine", getattr(getattr(item, "cls", None), "engine", None))
+        if isinstance(chosen, Engine):
+            item.add_marker(pytest.mark.xdist_group(chosen.name))
+
+
 def pytest_make_parametrize_id(val: object) -> str | None:
     return str(val) if isinstance(val, Engine) else None
 
