@@ -1,9 +1,16 @@
-"""The Django application: it brings the management commands and the system checks, and has no models."""
+"""The Django application: it brings the management commands, the system checks and the table of the SQL engines.
+
+It has no models: the table is beego's, and only where an engine uses it.
+"""
 
 from __future__ import annotations
 
+import sys
+from typing import Any
+
 from django.apps import AppConfig
 from django.conf import settings
+from django.db.models.signals import post_migrate
 
 from beesession.masked import masked
 
@@ -19,6 +26,28 @@ class BeeSessionConfig(AppConfig):
 
         checks.register()
         mask_provider_strings()
+        post_migrate.connect(make_session_table, sender=self)
+
+
+def make_session_table(using: str, verbosity: int, **kwargs: Any) -> None:
+    """Make the table of the mysql or postgresql engine in the database that was migrated, if that is the engine's.
+
+    A database that only PROVIDER_CONFIG names is none of those that ``migrate`` is for, nor that tests make a copy of.
+    """
+    from beesession import selected
+    from beesession.sql.provider import SQLProvider
+    from beesession.sql.table import create
+
+    store = selected.store_class()
+    if store is None or not issubclass(store.provider_class, SQLProvider):
+        return
+    engine, options = store.provider_class, store.bound_options()
+    database = engine.database(options.provider_config_for(engine.name), options)
+    if database.alias != using:
+        return
+    with database.connection() as connection:
+        if create(connection, engine.dialect) and verbosity > 0:
+            print("  Made the table of the sessions.", file=kwargs.get("stdout", sys.stdout))
 
 
 def mask_provider_strings() -> None:

@@ -21,7 +21,7 @@ from beesession import delta, signals
 from beesession.binding import bind
 from beesession.bound import BEGAN, BoundSession
 from beesession.exceptions import DecodeError, EncodeError, SessionConflict, SessionGone
-from beesession.provider import Conflict, Gone, Record, Unavailable
+from beesession.provider import Conflict, Gone, Provider, Record, Unavailable
 from beesession.sid import fingerprint
 from beesession.snapshot import NOTHING, Snapshot
 from beesession.stepping import Call
@@ -207,8 +207,7 @@ class Operations(BoundSession):
     async def _clear_expired(cls, call: Call) -> None:
         provider = bind(cls.provider_class, cls.bound_options())
         if provider.capabilities.gc:
-            while not (await call(provider.gc, provider.agc, GC_BATCH)).finished:
-                pass
+            await collect(call, provider)
         elif not provider.capabilities.store_expires:
             raise NotImplementedError(f"The {provider.name} engine cannot remove expired sessions.")
 
@@ -353,6 +352,15 @@ class Operations(BoundSession):
             sid = record.sid
         self._session_key = sid
         self._seen = self._snapshot(record, sid, base=base, remaining=lifetime, written=True)
+
+
+async def collect(call: Call, provider: Provider) -> int:
+    """Remove all expired records, a batch at a time, and return how many. Only for an engine that announces ``gc``."""
+    removed, finished = 0, False
+    while not finished:
+        sweep = await call(provider.gc, provider.agc, GC_BATCH)
+        removed, finished = removed + sweep.removed, sweep.finished
+    return removed
 
 
 async def _sleep(seconds: float) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from django.core.cache import caches
 from django.core.exceptions import ImproperlyConfigured
@@ -21,27 +22,36 @@ from beesession.conf import Options
 try:
     import redis
     import redis.asyncio
+    from django_redis import pool as django_redis_pool  # type: ignore[import-untyped, unused-ignore]
     from django_redis.cache import RedisCache  # type: ignore[import-untyped, unused-ignore]
-    from django_redis.pool import get_connection_factory  # type: ignore[import-untyped, unused-ignore]
     from redis import exceptions as errors
     from redis.asyncio import retry as async_retry
     from redis.asyncio import sentinel as async_sentinel
     from redis.backoff import NoBackoff
     from redis.maint_notifications import MaintNotificationsConfig
     from redis.retry import Retry
-    from redis.sentinel import SentinelConnectionPool
+    from redis.sentinel import MasterNotFoundError, SentinelConnectionPool
 except ImportError as error:
     raise ImproperlyConfigured(
         "The Redis session engines need django-redis and redis-py 8: pip install beesession[redis]"
     ) from error
 
-__all__ = ["TIMEOUT", "async_client", "cache_entry", "client", "close_async", "connection_pool", "errors"]
+__all__ = [
+    "NO_MASTER", "TIMEOUT", "SentinelConnectionFactory", "asks_sentinels", "async_client", "cache_entry", "client",
+    "close", "close_async", "connection_pool", "errors", "locations",
+]  # fmt: skip
 
 ALIAS = "beesession"
 """The CACHES entry that is used when ``BEESESSION["ALIAS"]`` names none."""
 
 TIMEOUT = 3
-"""Seconds to wait for a connection, for a free one of the pool, and for a reply, where the configuration is silent."""
+"""Seconds to wait for a connection, for a free one of the pool, and for a reply, where the configuration is silent.
+
+Sentinels share it: each of n gets the n-th part, so that to ask all of them in vain takes no longer than one server.
+"""
+
+NO_MASTER = (MasterNotFoundError, async_sentinel.MasterNotFoundError)
+"""What the driver raises when no sentinel knows a master."""
 
 
 def cache_entry(
@@ -89,8 +99,6 @@ def connection_pool(entry: Mapping[str, Any], origin: str) -> redis.ConnectionPo
     :param origin: what an error calls the entry
     :raises ImproperlyConfigured: LOCATION or OPTIONS cannot be used; does not show them, they may hold a password
     """
-    location = entry.get("LOCATION") or ""
-    servers = location.split(",") if isinstance(location, str) else [*location]
     options = {"SOCKET_TIMEOUT": TIMEOUT, "SOCKET_CONNECT_TIMEOUT": TIMEOUT, **entry.get("OPTIONS", {})}
     options["CONNECTION_POOL_KWARGS"] = {
         **options.get("CONNECTION_POOL_KWARGS", {}),
@@ -98,11 +106,15 @@ def connection_pool(entry: Mapping[str, Any], origin: str) -> redis.ConnectionPo
         "maint_notifications_config": MaintNotificationsConfig(enabled=False),
     }
     try:
-        factory = get_connection_factory(options)
-        if "CONNECTION_POOL_CLASS" not in entry.get("OPTIONS", {}) and factory.pool_cls is redis.ConnectionPool:
-            factory.pool_cls = redis.BlockingConnectionPool
+        if sentinels := options.get("SENTINELS"):
+            seconds = TIMEOUT / len(sentinels)
+            given = options.get("SENTINEL_KWARGS") or {}
+            options["SENTINEL_KWARGS"] = {"socket_timeout": seconds, "socket_connect_timeout": seconds, **given}
+        factory = django_redis_pool.get_connection_factory(options)
+        if "CONNECTION_POOL_CLASS" not in entry.get("OPTIONS", {}) and factory.pool_cls in _WAITING:
+            factory.pool_cls = _WAITING[factory.pool_cls]
             factory.pool_cls_kwargs = {"max_connections": 100, "timeout": TIMEOUT, **factory.pool_cls_kwargs}
-        pool: redis.ConnectionPool = factory.get_connection_pool(factory.make_connection_params(servers[0].strip()))
+        pool: redis.ConnectionPool = factory.get_connection_pool(factory.make_connection_params(locations(entry)[0]))
         pool.connection_kwargs.update(retry=Retry(NoBackoff(), 0), decode_responses=False)
         for name in ("retry_on_error", "retry_on_timeout"):
             pool.connection_kwargs.pop(name, None)
@@ -119,6 +131,17 @@ def connection_pool(entry: Mapping[str, Any], origin: str) -> redis.ConnectionPo
     return pool
 
 
+def locations(entry: Mapping[str, Any]) -> list[str]:
+    """Return the URLs of a CACHES entry, as django-redis reads them: the primary, then replicas. At least ``""``."""
+    location = entry.get("LOCATION") or ""
+    return [each.strip() for each in (location.split(",") if isinstance(location, str) else location)]
+
+
+def asks_sentinels(pool: redis.ConnectionPool) -> bool:
+    """Return whether the server of this pool is the one that sentinels name at the moment."""
+    return isinstance(pool, SentinelConnectionPool)
+
+
 def client(pool: redis.ConnectionPool) -> redis.Redis:
     """Return a client of this pool. Connects nothing."""
     return redis.Redis(connection_pool=pool)
@@ -132,6 +155,14 @@ def async_client(pool: redis.ConnectionPool) -> redis.asyncio.Redis:
     return redis.asyncio.Redis(connection_pool=_async_pool(pool))
 
 
+def close(pool: redis.ConnectionPool) -> None:
+    """Close the connections of a pool, and those to the sentinels that it asks."""
+    pool.disconnect()
+    if isinstance(pool, SentinelConnectionPool):
+        for sentinel in pool.sentinel_manager.sentinels:
+            sentinel.connection_pool.disconnect()
+
+
 async def close_async(client: redis.asyncio.Redis) -> None:
     """Close the connections of an async client, and those to the sentinels that its pool asks."""
     pool = client.connection_pool
@@ -140,6 +171,38 @@ async def close_async(client: redis.asyncio.Redis) -> None:
         for sentinel in pool.sentinel_manager.sentinels:
             await sentinel.connection_pool.aclose()
 
+
+# Sentinels ------------------------------------------------------------------------------------------------
+
+
+class SentinelConnectionFactory(django_redis_pool.SentinelConnectionFactory):  # type: ignore[misc, unused-ignore]
+    """django-redis's, but for the name of the master: its capitals are kept, which those of a host are not."""
+
+    def get_connection_pool(self, params: dict[str, Any]) -> Any:
+        pool = super().get_connection_pool(params)
+        pool.service_name = pool.proxy.service_name = urlsplit(params["url"]).netloc
+        return pool
+
+
+class _MasterPool(SentinelConnectionPool, redis.BlockingConnectionPool):
+    """Connections to the master that sentinels name, for which callers wait in turn."""
+
+    def owns_connection(self, connection: Any) -> bool:
+        # One to a former master is of no use any more, but its place in the pool is.
+        if self.master_address != (connection.host, connection.port):
+            connection.disconnect()
+        return redis.BlockingConnectionPool.owns_connection(self, connection)  # type: ignore[return-value]
+
+
+class _AsyncMasterPool(async_sentinel.SentinelConnectionPool, redis.asyncio.BlockingConnectionPool):
+    """The same for one event loop."""
+
+
+_WAITING = {redis.ConnectionPool: redis.BlockingConnectionPool, SentinelConnectionPool: _MasterPool}
+"""Pools that raise at once when all connections are in use, and those that have callers wait in turn."""
+
+
+# The async side -------------------------------------------------------------------------------------------
 
 # What has no meaning on the other side: the async pool and its connections make their own of these.
 _SYNC_ONLY = frozenset({"command_packer", "connection_pool", "event_dispatcher", "himport_registry", "parser_class"})
@@ -160,7 +223,11 @@ def _async_pool(pool: redis.ConnectionPool) -> redis.asyncio.ConnectionPool:
     )
     tls = issubclass(pool.connection_class, redis.SSLConnection)
     if isinstance(pool, SentinelConnectionPool):
-        return async_sentinel.SentinelConnectionPool(  # type: ignore[no-untyped-call]
+        kind = async_sentinel.SentinelConnectionPool
+        if isinstance(pool, _MasterPool):
+            kind = _AsyncMasterPool
+            options["timeout"] = pool.timeout
+        return kind(  # type: ignore[no-untyped-call]
             pool.service_name,
             _async_sentinel(pool.sentinel_manager),
             is_master=pool.is_master,

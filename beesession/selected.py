@@ -10,7 +10,6 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from beesession import engines
-from beesession.beego import dsn
 from beesession.store import SessionStore
 
 
@@ -39,17 +38,9 @@ def store_class(module_name: str | None = None) -> type[SessionStore] | None:
 
 
 def _advice(name: str) -> str:
-    """Return what to choose in the place of a module that is no engine.
-
-    :raises ImproperlyConfigured: beego has this engine, and beesession does not have it yet
-    """
+    """Return what to choose in the place of a module that is no engine."""
     built = [module.name for module in pkgutil.iter_modules(engines.__path__)]
-    parent, _, engine = name.rpartition(".")
-    if parent in ("", engines.__name__) and engine in dsn.PARSERS and engine not in built:
-        raise ImproperlyConfigured(
-            f"SESSION_ENGINE: the {engine} engine is not built yet; this version has {', '.join(built)}."
-        )
-    near = difflib.get_close_matches(engine.lower(), built, n=1)
+    near = difflib.get_close_matches(name.rpartition(".")[2].lower(), built, n=1)
     if near:
         return f" Did you mean '{engines.__name__}.{near[0]}'?"
     return f" The engines of this version are {', '.join(f'{engines.__name__}.{each}' for each in built)}."

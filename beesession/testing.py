@@ -582,7 +582,7 @@ class ProviderContract:
         live = [verbs.store(b"live") for _ in range(3)]
         for _ in range(5):
             verbs.store(b"expired", lifetime=1)
-        time.sleep(1.2)
+        time.sleep(2.2)
 
         assert self._collect(verbs, limit=2, dry_run=True) == 5
         sweep = verbs.gc(2)
@@ -602,7 +602,7 @@ class ProviderContract:
         verbs.store(b"live")
         for _ in range(3):
             verbs.store(b"expired", lifetime=1)
-        time.sleep(1.2)
+        time.sleep(2.2)
         assert verbs.gc(1000, dry_run=True) == Sweep(removed=3, finished=True)
         assert verbs.gc(1000) == Sweep(removed=3, finished=True)
         assert verbs.gc(1000) == Sweep(removed=0, finished=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from pytest_django import DjangoDbBlocker
 
+from beesession.beego import keys
 from beesession_tests import skips
 from beesession_tests.engines import ENGINES, Engine, RunningEngine
 from beesession_tests.servers import Servers
@@ -19,6 +20,12 @@ def servers() -> Iterator[Servers]:
     """The servers of this session; nothing is started before it is asked for."""
     with Servers() as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def _nothing_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what one test's beego configuration was warned of from the system checks of the next one."""
+    monkeypatch.setattr(keys, "_reported", {})
 
 
 @pytest.fixture(params=ENGINES)

@@ -1,10 +1,10 @@
-"""Faults between a client and a Redis server: a TCP proxy that loses replies, refuses, keeps silent, or is slow."""
+"""Faults between a client and its server: a TCP proxy that loses replies, refuses, keeps silent, or is slow."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -53,6 +53,14 @@ class Requests:
         return int(line[1:]), start + len(line) + 2
 
 
+class Stream:
+    """Takes what a client sends as it comes, whatever its protocol: each piece is a command without a name."""
+
+    def feed(self, data: bytes) -> list[tuple[str, bytes]]:
+        """Return the piece, as :meth:`Requests.feed` returns commands."""
+        return [(_ANY, data)]
+
+
 class _Link:
     """One connection of a client, and the one to the server that it is passed on to."""
 
@@ -66,21 +74,23 @@ class _Link:
 
 
 class Proxy:
-    """A TCP proxy in front of a Redis server, on a thread of its own. A context manager.
+    """A TCP proxy in front of a server, on a thread of its own. A context manager.
 
     Without a fault it passes everything on. A fault lasts until :meth:`heal`, unless it says otherwise.
 
     :param port: the server's port on this machine
+    :param requests: makes what cuts a connection's bytes into commands; :class:`Stream` where they are not Redis's
     :ivar host: the address to connect to
     :ivar port: the port to connect to; the same before and after :meth:`refuse`
     :ivar commands: the names of all commands that clients have sent, in capitals; scripts' own commands are not seen
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, requests: Callable[[], Requests | Stream] = Requests) -> None:
         self.host = HOST
         self.port = 0
         self.commands: list[str] = []
         self._server_port = port
+        self._requests = requests
         self._delay = 0.0
         self._silent = False
         self._loses_reply_to: str | None = None
@@ -188,7 +198,7 @@ class Proxy:
             link.cut()
 
     async def _pass_requests(self, link: _Link, client: asyncio.StreamReader, server: asyncio.StreamWriter) -> None:
-        requests = Requests()
+        requests = self._requests()
         while data := await client.read(_CHUNK):
             for name, raw in requests.feed(data):
                 self.commands.append(name)

@@ -7,6 +7,7 @@ out.
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 
@@ -38,12 +39,14 @@ def refuse(report: Report) -> None:
         report.longrepr = f"{reason}\nWith CI=true nothing may be skipped but what an engine's Capabilities rule out."
 
 
-def require_program(name: str, package: str) -> str:
+def require_program(name: str, package: str, *, also_in: str = "") -> str:
     """Return the path of a program; skip the test when it is not installed.
 
     :param package: the Debian package that brings it
+    :param also_in: a pattern of directories to look in after PATH, the last one in alphabetical order first
     """
-    path = shutil.which(name)
+    directories = [*os.get_exec_path(), *sorted(glob.glob(also_in), reverse=True)]
+    path = shutil.which(name, path=os.pathsep.join(directories))
     if path is None:
         pytest.skip(f"{name} is not installed: apt-get install {package}")
     return path

@@ -38,12 +38,7 @@ def engines() -> str:
 
 
 def _engine(name: str) -> tuple[str, ...]:
-    try:
-        module = import_module(f"beesession.engines.{name}")
-    except ModuleNotFoundError as error:
-        if error.name != f"beesession.engines.{name}":
-            raise
-        return (f"`{name}`", "*not built yet*", *[""] * 6)
+    module = import_module(f"beesession.engines.{name}")
     able = module.SessionStore.provider_class.capabilities
     return (
         f"[`{name}`](docs/engines/{name}.md)",

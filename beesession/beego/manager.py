@@ -20,9 +20,10 @@ from beesession.beego.session import BeegoSession, opened
 from beesession.conf import Options
 from beesession.exceptions import BeeSessionError
 from beesession.middleware import Transport, received, ways_back
-from beesession.operations import GC_BATCH
-from beesession.provider import Unavailable
+from beesession.operations import collect
+from beesession.provider import Provider, Unavailable
 from beesession.sid import HashFunc
+from beesession.stepping import directly, run
 from beesession.store import SessionStore
 
 logger = logging.getLogger("beesession")
@@ -191,11 +192,8 @@ class BeegoManager:
 
     def gc(self) -> int:
         """Remove expired sessions now, and return how many; 0 where the store does that by itself."""
-        provider, removed, finished = self._store().provider, 0, False
-        while provider.capabilities.gc and not finished:
-            sweep = provider.gc(GC_BATCH)
-            removed, finished = removed + sweep.removed, sweep.finished
-        return removed
+        provider: Provider = self._store().provider
+        return run(collect(directly, provider)) if provider.capabilities.gc else 0
 
     def start_gc(self) -> None:
         """Remove expired sessions now and every gclifetime seconds from now on, in a daemon thread.
@@ -343,11 +341,7 @@ def _doubts(config: keys.SessionConfig) -> tuple[str, ...]:
         return ()
     found = []
     if config.provider in dsn.PARSERS:
-        store, built = dsn.parse(config.provider, config.provider_config), registry.built()
-        if config.provider not in built:
-            found.append(
-                f"sessionprovider: the {config.provider} engine is not built yet; this version has {', '.join(built)}"
-            )
+        store = dsn.parse(config.provider, config.provider_config)
         found += [f"sessionproviderconfig: {note}" for note in getattr(store, "notes", ())]
         if isinstance(store, dsn.CookieConfig):
             found += _cookie_doubts(config, store)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import re
 from importlib.metadata import entry_points
-from importlib.util import find_spec
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -43,11 +42,6 @@ def register(name: str, module: str) -> None:
 def known() -> tuple[str, ...]:
     """Return the names that stand for an engine: beego's twelve, then registered ones, then installed ones."""
     return (*dsn.PARSERS, *_registered, *_installed())
-
-
-def built() -> tuple[str, ...]:
-    """Return those of beego's twelve names whose engine is in this version."""
-    return tuple(sorted(name for name in dsn.PARSERS if find_spec(f"{_ENGINES}.{name}") is not None))
 
 
 def resolve(name: str, place: str = "sessionprovider") -> str:

@@ -19,7 +19,7 @@ from beesession import selected
 from beesession.beego import keys
 from beesession.beego.mapping import MIDDLEWARE as OURS
 from beesession.beego.mapping import STOCK_MIDDLEWARE
-from beesession.checks import engine, redis, request
+from beesession.checks import engine, memcache, redis, request, sql
 from beesession.checks.site import Rule, Site, error, middleware, warning
 
 TAG = "beesession"
@@ -38,6 +38,12 @@ CONFIGURATION: tuple[Rule, ...] = (
     engine.keys_are_strong,
     redis.provider_config_is_looked_at,
     redis.no_cache_clears_the_sessions,
+    redis.replies_stay_bytes,
+    redis.sessions_are_read_where_they_are_written,
+    sql.database_of_provider_config_is_looked_at,
+    sql.requests_are_no_transactions,
+    memcache.provider_config_is_looked_at,
+    memcache.no_cache_clears_the_sessions,
     request.there_is_a_session_middleware,
     request.only_one_session_middleware,
     request.sessions_come_before_authentication,
@@ -53,7 +59,7 @@ DEPLOYMENT: tuple[Rule, ...] = (
     request.cookie_is_http_only,
     request.cookie_has_samesite,
 )
-SERVER: tuple[Rule, ...] = (redis.redis_drops_no_sessions,)
+SERVER: tuple[Rule, ...] = (redis.redis_drops_no_sessions, sql.table_serves, memcache.memcached_keeps_sessions)
 
 
 def register() -> None:

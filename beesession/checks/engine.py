@@ -103,6 +103,7 @@ def processes_share_sessions(site: Site) -> Iterator[CheckMessage]:
 _WITHOUT_EFFECT: dict[str, frozenset[str]] = {
     "memory": frozenset({"ALIAS", "KEY_PREFIX"}),
     "file": frozenset({"ALIAS"}),
+    "ssdb": frozenset({"ALIAS"}),
     "cookie": frozenset(
         {
             "ALIAS", "KEY_PREFIX", "HASH_KEYS", "ON_CONFLICT", "MERGE_RULES",

@@ -1,32 +1,30 @@
 """Sessions in Redis (or Valkey), one string per session under its id, as beego keeps them. Needs the extra ``redis``.
 
-Each verb is one command, or one script on the keys that it names. A write says what it was based on by the SHA-1 of
-those bytes, and the script compares it with that of what is stored, so the old record never travels back. How the
-server is found and connected to: :mod:`beesession.redis_pools`.
+What is said to the server: :mod:`beesession.redis_commands`. How it is found and connected to:
+:mod:`beesession.redis_pools`. This engine, that of Sentinel and that of a cluster differ in the latter alone; a cluster
+rotates in two steps, too.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from beesession import redis_pools, store
 from beesession.beego import dsn
-from beesession.clients import PerLoop
 from beesession.exceptions import SessionTooLarge
-from beesession.provider import Capabilities, Conflict, Count, Gone, Provider, Record, Unavailable
+from beesession.provider import Capabilities, Count, Gone, Provider, Record, Unavailable
+from beesession.redis_commands import READ_WITH_TTL, REGENERATE, Command, demand_stored, digest, swap
 from beesession.redis_pools import errors
+from beesession.redis_server import Server, Store
 from beesession.sid import Ids
 from beesession.stepping import Call, awaited, directly, run
 
 if TYPE_CHECKING:
-    from redis import ConnectionPool
-
     from beesession.conf import Options
 
 PATIENCE = 2.0
@@ -35,89 +33,11 @@ PATIENCE = 2.0
 _PAUSE = 0.05
 _SCAN_BATCH = 1000
 
-# The server, or our own pool, turned the command down: it was not run, and so may be sent again.
-_REFUSALS = (errors.ReadOnlyError, errors.BusyLoadingError, errors.MasterDownError, errors.MaxConnectionsError)
-
-
-# Commands ------------------------------------------------------------------------------------------------
-
-Word = bytes | str | int
-
-
-@dataclass(frozen=True)
-class Command:
-    """What is sent for one verb.
-
-    :ivar words: the command and its arguments
-    :ivar repeatable: it does no harm to run it twice
-    :ivar in_full: what to send instead when the server does not know the script yet
-    """
-
-    words: tuple[Word, ...] = field(repr=False)
-    repeatable: bool = False
-    in_full: tuple[Word, ...] | None = field(default=None, repr=False)
-
-
-class Script:
-    """A Lua script, called by its digest."""
-
-    def __init__(self, source: str) -> None:
-        self._source = source
-        self._sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
-
-    def on(self, *keys: bytes, args: tuple[Word, ...] = (), repeatable: bool = False) -> Command:
-        """Return the command that runs this script on these keys."""
-        operands = (len(keys), *keys, *args)
-        return Command(("EVALSHA", self._sha, *operands), repeatable, ("EVAL", self._source, *operands))
-
-
-READ_WITH_TTL = Script("""
-local current = redis.call('GET', KEYS[1])
-if not current then return false end
-return {current, redis.call('PTTL', KEYS[1])}
-""")
-
-# The writing scripts answer nil (gone), the bytes that are there instead, or one of these.
-_TAKEN, _STORED = 0, 1
-
-SWAP = Script("""
-local current = redis.call('GET', KEYS[1])
-if not current then return false end
-if redis.sha1hex(current) ~= ARGV[1] then return current end
-if tonumber(ARGV[3]) > 0 then
-  redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
-else
-  redis.call('DEL', KEYS[1])
-end
-return 1
-""")
-
-# SET comes before DEL: should the server refuse it, for want of memory say, the old record is still there.
-REGENERATE = Script("""
-local current = redis.call('GET', KEYS[1])
-if not current then return false end
-if redis.sha1hex(current) ~= ARGV[1] then return current end
-if redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
-if tonumber(ARGV[3]) > 0 then
-  redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3])
-end
-redis.call('DEL', KEYS[1])
-return 1
-""")
-
-
-def digest(record: Record) -> str:
-    """Return what the scripts know a record by."""
-    return hashlib.sha1(record.data, usedforsecurity=False).hexdigest()
-
-
-# The provider --------------------------------------------------------------------------------------------
-
 
 class RedisProvider(Provider):
     """Keeps sessions in one Redis database.
 
-    :param pool: the connections to the server; see :func:`beesession.redis_pools.connection_pool`
+    :param redis: what the commands are sent to
     :param options: of these KEY_PREFIX, TOUCH_INTERVAL and the id rule
     """
 
@@ -136,10 +56,8 @@ class RedisProvider(Provider):
         shareable=True,
     )
 
-    def __init__(self, pool: ConnectionPool, options: Options) -> None:
-        self._pool = pool
-        self._client = redis_pools.client(pool)
-        self._clients = PerLoop(lambda: redis_pools.async_client(pool), redis_pools.close_async)
+    def __init__(self, redis: Store, options: Options) -> None:
+        self._redis = redis
         self._prefix = options.key_prefix.encode()
         # What stands behind the prefix: the id, or its SHA-256.
         self._names = Ids(length=32, hex_only=True) if options.hash_keys else self.ids(options)
@@ -147,8 +65,7 @@ class RedisProvider(Provider):
 
     @classmethod
     def from_config(cls, value: str | Mapping[str, Any], options: Options) -> RedisProvider:
-        entry, origin = redis_pools.cache_entry(value, options, cls.entry)
-        return cls(redis_pools.connection_pool(entry, origin), options)
+        return cls(cls.server(*redis_pools.cache_entry(value, options, cls.entry)), options)
 
     @classmethod
     def entry(cls, value: str | Mapping[str, Any]) -> Mapping[str, Any]:
@@ -158,9 +75,17 @@ class RedisProvider(Provider):
         """
         return dsn.redis(value).django_cache()
 
+    @classmethod
+    def server(cls, entry: Mapping[str, Any], origin: str) -> Store:
+        """Return what a CACHES entry leads to. Connects nothing.
+
+        :param origin: what an error calls the entry
+        :raises ImproperlyConfigured: LOCATION or OPTIONS cannot be used
+        """
+        return Server(redis_pools.connection_pool(entry, origin))
+
     def close(self) -> None:
-        self._clients.close()
-        self._pool.disconnect()
+        self._redis.close()
 
     # Each verb and its async twin are one step ----------------------------------------------------------
 
@@ -207,6 +132,13 @@ class RedisProvider(Provider):
     async def aactive(self) -> Count:
         return await self._active(awaited)
 
+    def info(self, section: str) -> list[Mapping[str, Any]]:
+        """Return what each server that holds records says of itself, for a section of INFO.
+
+        :raises Unavailable: as with the verbs
+        """
+        return run(self._info(directly, section))
+
     # The steps ------------------------------------------------------------------------------------------
 
     async def _read(self, call: Call, sid: str) -> Record | None:
@@ -233,8 +165,7 @@ class RedisProvider(Provider):
     async def _swap(self, call: Call, sid: str, record: Record, data: bytes, lifetime: float) -> Record:
         self._demand_that_it_fits(data)
         seconds = self.whole_seconds(lifetime)
-        command = SWAP.on(self._key(sid), args=(digest(record), data, seconds * 1000))
-        _demand_stored(await self._send(call, command), sid)
+        demand_stored(await self._send(call, swap(self._key(sid), record, data, seconds)), sid)
         return Record(data, sid=sid, remaining=seconds)
 
     async def _touch(self, call: Call, sid: str, record: Record, lifetime: float) -> Record:
@@ -250,7 +181,7 @@ class RedisProvider(Provider):
         self._demand_that_it_fits(data)
         seconds = self.whole_seconds(lifetime)
         command = REGENERATE.on(self._key(sid), self._key(new_sid), args=(digest(record), data, seconds * 1000))
-        _demand_stored(await self._send(call, command), sid)
+        demand_stored(await self._send(call, command), sid)
         return Record(data, sid=new_sid, remaining=seconds)
 
     async def _destroy(self, call: Call, sid: str) -> bool:
@@ -259,16 +190,19 @@ class RedisProvider(Provider):
     async def _active(self, call: Call) -> Count:
         pattern = re.sub(rb"([*?\[\]\\])", rb"\\\1", self._prefix) + b"*"
         found: set[bytes] = set()  # SCAN may name a key twice
-        cursor = 0
-        while True:
-            words = ("SCAN", cursor, "MATCH", pattern, "COUNT", _SCAN_BATCH, "TYPE", "string")
-            cursor, keys = await self._send(call, Command(words, repeatable=True))
-            found.update(key for key in keys if self._names_a_session(key))
-            if cursor == 0:
-                break
+        for server in await self._primaries(call):
+            cursor = None
+            while cursor != 0:
+                words = ("SCAN", cursor or 0, "MATCH", pattern, "COUNT", _SCAN_BATCH, "TYPE", "string")
+                cursor, keys = await self._send(call, Command(words, repeatable=True), server)
+                found.update(key for key in keys if self._names_a_session(key))
         where = "KEY_PREFIX and a session id" if self._prefix else "a session id"
         blind = "" if self._prefix else "; without KEY_PREFIX, other data under such a key is counted as well"
         return Count(len(found), f"counted by SCAN: the strings whose key has the form of {where}{blind}")
+
+    async def _info(self, call: Call, section: str) -> list[Mapping[str, Any]]:
+        command = Command(("INFO", section), repeatable=True)
+        return [await self._send(call, command, server) for server in await self._primaries(call)]
 
     # ----------------------------------------------------------------------------------------------------
 
@@ -282,74 +216,51 @@ class RedisProvider(Provider):
         limit = cast(int, self.capabilities.max_bytes)
         if len(data) > limit:
             raise SessionTooLarge(
-                f"The session has {len(data)} bytes; Redis stores up to {limit}.", size=len(data), limit=limit
+                f"The session has {len(data)} bytes; the {self.name} engine stores up to {limit}.",
+                size=len(data),
+                limit=limit,
             )
 
-    async def _send(self, call: Call, command: Command) -> Any:
+    async def _send(self, call: Call, command: Command, to: Store | None = None) -> Any:
         """Send a command and return the reply; a second time only where that cannot run it twice.
 
+        :param to: a single server, where it is not the command's key that decides
         :raises Unavailable: the server cannot be reached, answered with an error, or its reply was lost
         """
-        began = time.monotonic()
+        began, redis = time.monotonic(), to or self._redis
         while True:
             try:
-                return await call(self._execute, self._aexecute, command)
+                return await redis.execute(call, command)
             except errors.RedisError as error:
                 failure = error
             if isinstance(failure, errors.NoScriptError) and command.in_full is not None:
                 command = replace(command, words=command.in_full, in_full=None)
-            elif _refused(failure) and time.monotonic() - began < PATIENCE:
-                await call(self._wait, self._await, failure)
+            elif redis.refused(failure):
+                if time.monotonic() - began >= PATIENCE:
+                    raise self._unavailable(failure) from failure
+                await redis.recover(call, failure)
+                await call(time.sleep, _sleep, _PAUSE)
             elif isinstance(failure, errors.ConnectionError) and command.repeatable:
                 command = replace(command, repeatable=False)
             else:
-                # A server that lacks a command repeats in its complaint what that was called with: ids and data.
-                failure.args = tuple(str(text).partition(", with args beginning with")[0] for text in failure.args)
-                raise Unavailable(
-                    f"The {self.name} store cannot be reached, or answered with an error ({type(failure).__name__})."
-                ) from failure
+                raise self._unavailable(failure) from failure
 
-    def _execute(self, command: Command) -> Any:
-        return self._client.execute_command(*command.words)  # type: ignore[no-untyped-call]
+    async def _primaries(self, call: Call) -> list[Store]:
+        try:
+            return [*await self._redis.primaries(call)]
+        except errors.RedisError as failure:
+            raise self._unavailable(failure) from failure
 
-    async def _aexecute(self, command: Command) -> Any:
-        client = await self._clients.get()
-        if not command.repeatable:
-            # A loop learns that the server has closed an idle connection when it next polls, and acts on it in the
-            # turn after. The pool replaces such a connection, but what was already sent on it must not be repeated.
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
-        return await client.execute_command(*command.words)  # type: ignore[no-untyped-call]
-
-    def _wait(self, refusal: Exception) -> None:
-        if _demoted(refusal):
-            # The same name may lead to another server by now.
-            self._pool.disconnect(inuse_connections=False)
-        time.sleep(_PAUSE)
-
-    async def _await(self, refusal: Exception) -> None:
-        if _demoted(refusal):
-            client = await self._clients.get()
-            await client.connection_pool.disconnect(inuse_connections=False)
-        await asyncio.sleep(_PAUSE)
+    def _unavailable(self, failure: Exception) -> Unavailable:
+        # A server that lacks a command repeats in its complaint what that was called with: ids and data.
+        failure.args = tuple(str(text).partition(", with args beginning with")[0] for text in failure.args)
+        return Unavailable(
+            f"The {self.name} store cannot be reached, or answered with an error ({type(failure).__name__})."
+        )
 
 
-def _demand_stored(reply: bytes | int | None, sid: str) -> None:
-    if reply is None:
-        raise Gone
-    if isinstance(reply, bytes):
-        raise Conflict(Record(reply, sid=sid))
-    if reply == _TAKEN:
-        raise Conflict
-
-
-def _refused(error: Exception) -> bool:
-    return isinstance(error, _REFUSALS) or _demoted(error)
-
-
-def _demoted(error: Exception) -> bool:
-    # The connections of a Sentinel pool turn the server's READONLY into a ConnectionError of their own.
-    return isinstance(error, errors.ReadOnlyError) or isinstance(error.__context__, errors.ReadOnlyError)
+async def _sleep(seconds: float) -> None:
+    await asyncio.sleep(seconds)  # asyncio.sleep itself is overloaded, which a Call cannot be typed for
 
 
 class SessionStore(store.SessionStore):

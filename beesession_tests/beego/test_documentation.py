@@ -29,7 +29,7 @@ ENGINES = [
         "http://bucketname:bucketpass@myserver:8091",
         dsn.CouchbaseConfig(
             "couchbase://myserver", "bucketname", "bucketpass", "bucketname",
-            ("no bucket is named, so the user's name is taken (beego itself fails on this)",),
+            notes=("no bucket is named, so the user's name is taken (beego itself fails on this)",),
         ),
     ),
 ]  # fmt: skip

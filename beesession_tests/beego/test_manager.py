@@ -23,7 +23,6 @@ ON = {"sessionon": True}
 STOCK = "django.contrib.sessions.middleware.SessionMiddleware"
 OURS = "beesession.middleware.SessionMiddleware"
 AUTH = "django.contrib.auth.middleware.AuthenticationMiddleware"
-NOT_BUILT_IS_FINE = pytest.mark.filterwarnings("ignore:.*not built yet:beesession.beego.keys.BeegoConfigWarning")
 COMMON = "django.middleware.common.CommonMiddleware"
 
 
@@ -139,7 +138,6 @@ ENGINES = {
 }  # fmt: skip
 
 
-@NOT_BUILT_IS_FINE
 @pytest.mark.parametrize(("provider", "config"), ENGINES.items(), ids=ENGINES)
 def test_each_provider_of_beego_maps_to_its_engine(provider, config):
     settings = settings_of(sessionprovider=provider, sessionproviderconfig=config)
@@ -154,7 +152,6 @@ def test_redis_gets_an_entry_in_caches_beside_a_default():
     assert caches["default"]["BACKEND"] == "django.core.cache.backends.locmem.LocMemCache"
 
 
-@NOT_BUILT_IS_FINE
 @pytest.mark.parametrize(
     ("provider", "config"), [("mysql", "u:p@tcp(h:1)/app"), ("postgresql", "postgres://u:p@h:1/app")]
 )
@@ -166,7 +163,6 @@ def test_sql_engines_get_an_entry_in_databases_beside_a_default(provider, config
     assert databases["default"]["ENGINE"] == "django.db.backends.dummy"
 
 
-@NOT_BUILT_IS_FINE
 @pytest.mark.parametrize(
     ("provider", "config"),
     [
@@ -373,8 +369,7 @@ def test_a_provider_string_that_django_cannot_use_is_an_error_with_its_place(tmp
     (tmp_path / "app.conf").write_text(
         f"sessionon = 1\nsessionprovider = mysql\nsessionproviderconfig = u:{SECRET}@tcp(h)/d?tls=mine"
     )
-    with pytest.warns(keys.BeegoConfigWarning, match="not built yet"):
-        manager = BeegoManager.from_conf(tmp_path / "app.conf")
+    manager = BeegoManager.from_conf(tmp_path / "app.conf")
     with pytest.raises(ImproperlyConfigured, match=r"app\.conf:3: sessionproviderconfig of the mysql engine") as caught:
         manager.as_settings()
     assert SECRET not in str(caught.value)
@@ -414,7 +409,6 @@ def test_without_the_cookie_the_header_is_the_only_way():
     assert (options["HEADER_NAME"], options["SET_COOKIE"]) == ("Beegosessionid", False)
 
 
-@NOT_BUILT_IS_FINE
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
@@ -422,10 +416,6 @@ def test_without_the_cookie_the_header_is_the_only_way():
         ({"sessionautosetcookie": False}, "each request starts a new session"),
         ({"sessioncookiesamesite": 4}, "browsers refuse"),
         ({"sessionprovider": "redis_sentinel", "sessionproviderconfig": "h:1,,,,m,3"}, "one field early"),
-        (
-            {"sessionprovider": "memcache", "sessionproviderconfig": "h:1"},
-            "sessionprovider: the memcache engine is not built yet; this version has cookie, file, memory, redis",
-        ),
         ({"sessionprovider": "cookie", "sessionproviderconfig": {"cookieName": "x"}}, "SESSION_COOKIE_NAME does that"),
         ({"sessionprovider": "cookie", "sessionproviderconfig": {"secure": True}}, "SESSION_COOKIE_SECURE does that"),
         ({"sessionprovider": "cookie", "sessionproviderconfig": {"maxage": 60}}, "SESSION_COOKIE_AGE does that"),

@@ -66,8 +66,8 @@ def own_engine(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.mark.parametrize("engine", engines_with("gc"), indirect=True)
 def test_it_stops_when_the_time_is_over_and_the_next_run_goes_on(engine: RunningEngine) -> None:
-    stored(engine, 25, 1)
-    time.sleep(1.1)
+    expired = stored(engine, 25, 1)
+    wait_until(lambda: all(engine.provider.read(sid) is None for sid in expired))
     first = run("session_gc", "--batch", "10", "--max-seconds", "0.000001")
     assert first.code == 0
     assert first.out.startswith(

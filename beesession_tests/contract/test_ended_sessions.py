@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import pytest
@@ -176,7 +175,7 @@ def test_an_expired_session_opens_nothing_and_a_late_save_does_not_bring_it_back
     key = expiring.save().key
     mine = site.visit(key)
     mine.data()
-    time.sleep(1.2)
+    site.wait_until_expired(key, 1)
     assert not site.opens(key)
     assert site.visit().call("exists", key) is False
     mine.call("set_expiry", 3600)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -198,6 +199,13 @@ class Site:
         visit = self.visit(key)
         visit.data()
         return visit.key is not None
+
+    def wait_until_expired(self, key: str, lifetime: float) -> None:
+        """Wait for the end of a session's lifetime; a store that counts whole seconds may be late by one."""
+        deadline = time.monotonic() + lifetime + 1.2
+        while self.raw(key) is not None:
+            assert time.monotonic() < deadline, "the session outlives its lifetime"
+            time.sleep(0.05)
 
 
 def login_of(user: str) -> dict[str, str]:

@@ -13,8 +13,11 @@ from django.test import override_settings
 
 from beesession.binding import close_all
 from beesession.provider import Capabilities, Provider
+from beesession.sql.dialect import Dialect
+from beesession.sql.mysql import MySQLDialect
+from beesession.sql.postgresql import PostgreSQLDialect
 from beesession.store import SessionStore
-from beesession_tests.servers import Servers
+from beesession_tests.servers import MariaDBServer, PostgreSQLServer, Servers
 
 
 @dataclass(frozen=True)
@@ -111,11 +114,64 @@ def _redis(servers: Servers, directory: Path) -> str:
     return f"{servers.redis.host}:{servers.redis.port}"
 
 
+def _redis_cluster(servers: Servers, directory: Path) -> str:
+    servers.redis_cluster.flush()
+    return servers.redis_cluster.provider_config
+
+
+def _redis_sentinel(servers: Servers, directory: Path) -> str:
+    servers.redis_sentinel.flush()
+    return servers.redis_sentinel.provider_config
+
+
+def _memcache(servers: Servers, directory: Path) -> str:
+    servers.memcached.flush()
+    return servers.memcached.provider_config
+
+
+def _couchbase(servers: Servers, directory: Path) -> str:
+    servers.couchbase.flush()
+    return servers.couchbase.provider_config
+
+
+def _ledis(servers: Servers, directory: Path) -> str:
+    servers.ledis.flush()
+    return servers.ledis.provider_config
+
+
+def _mysql(servers: Servers, directory: Path) -> str:
+    return _empty_table(servers.mariadb, MySQLDialect())
+
+
+def _postgresql(servers: Servers, directory: Path) -> str:
+    return _empty_table(servers.postgresql, PostgreSQLDialect())
+
+
+def _empty_table(server: MariaDBServer | PostgreSQLServer, dialect: Dialect) -> str:
+    for statement in dialect.layout.create:
+        server.execute(statement)
+    server.flush()
+    return server.provider_config
+
+
+def _ssdb(servers: Servers, directory: Path) -> str:
+    servers.ssdb.flush()
+    return servers.ssdb.provider_config
+
+
 ENGINES = [
     Engine("memory", _nothing),
     Engine("file", _directory),
     Engine("cookie", _nothing),
+    Engine("mysql", _mysql, is_sql=True),
+    Engine("postgresql", _postgresql, is_sql=True),
     Engine("redis", _redis),
+    Engine("redis_cluster", _redis_cluster),
+    Engine("redis_sentinel", _redis_sentinel),
+    Engine("memcache", _memcache),
+    Engine("couchbase", _couchbase),
+    Engine("ledis", _ledis),
+    Engine("ssdb", _ssdb),
 ]
 
 

@@ -34,6 +34,8 @@ def free_port() -> int:
 class Server(ABC):
     """A server process in the foreground, from ``start`` to ``stop``.
 
+    One that keeps the sessions of an engine has the property ``provider_config``: the PROVIDER_CONFIG that leads to it.
+
     :ivar host: the address it listens on
     :ivar port: its port; the same after a restart
     :ivar directory: its own; everything that it writes is in there

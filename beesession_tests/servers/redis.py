@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from functools import cached_property
 from pathlib import Path
@@ -9,7 +11,7 @@ from typing import Any
 
 import redis
 
-from beesession_tests.servers.base import Server, running
+from beesession_tests.servers.base import Server, ServerError, running
 from beesession_tests.skips import require_program
 
 
@@ -30,6 +32,11 @@ class RedisServer(Server):
         """The server as a URL, its database 0."""
         return f"redis://{self.host}:{self.port}/0"
 
+    @property
+    def provider_config(self) -> str:
+        """The engine's PROVIDER_CONFIG for this server."""
+        return f"{self.host}:{self.port}"
+
     def client(self, **options: Any) -> redis.Redis:
         """Return a new client of this server, which is closed with it. ``options`` are those of ``redis.Redis``."""
         client = redis.Redis(**{"host": self.host, "port": self.port, **options})
@@ -37,12 +44,21 @@ class RedisServer(Server):
         return client
 
     @cached_property
-    def _admin(self) -> redis.Redis:
+    def admin(self) -> redis.Redis:
+        """A client of this server, for the tests' own questions."""
         return self.client()
+
+    def is_master(self) -> bool:
+        """Return whether it takes writes."""
+        return bool(self.admin.info("replication")["role"] == "master")
+
+    def is_linked(self) -> bool:
+        """Return whether it is a replica that has all that its master has, and goes on getting it."""
+        return bool(self.admin.info("replication").get("master_link_status") == "up")
 
     def flush(self) -> None:
         """Remove all data, of all databases."""
-        self._admin.flushall()
+        self.admin.flushall()
 
     def close(self) -> None:
         """Close the clients and stop the server for good."""
@@ -61,6 +77,19 @@ class RedisServer(Server):
                 return True  # it is there, and wants a password
             except (redis.ConnectionError, redis.TimeoutError):
                 return False
+
+
+def eventually(holds: Callable[[], bool], within: float) -> None:
+    """Wait until something holds that servers have to agree on.
+
+    :param within: seconds
+    :raises ServerError: it does not hold in time
+    """
+    deadline = time.monotonic() + within
+    while not holds():
+        if time.monotonic() > deadline:
+            raise ServerError(f"the servers did not get ready within {within} s")
+        time.sleep(0.02)
 
 
 def redis_server(*options: str) -> AbstractContextManager[RedisServer]:

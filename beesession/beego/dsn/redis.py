@@ -7,6 +7,7 @@ database number. ``notes`` says what a reader of the configuration ought to know
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,8 @@ DEFAULT_PORT = 6379
 SENTINEL_PORT = 26379
 TIMEOUT = 3
 """Seconds until a silent server counts as unreachable."""
+NODE_CONNECT_TIMEOUT = 1
+"""The same for a connection to one node of a cluster, of which several may have to be tried."""
 
 _JSON_KEYS = (
     "save_path", "username", "password", "poolsize", "db_num", "idle_timeout", "idle_check_frequency", "max_retries"
@@ -43,6 +46,8 @@ _TLS_OPTIONS = frozenset(
     {"ssl_ca_certs", "ssl_ca_path", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_keyfile"}
 )
 _SCHEMES = ("redis", "rediss", "unix")
+# What Sentinel itself accepts.
+_MASTER_NAME = re.compile(r"[0-9A-Za-z._-]+\Z")
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,20 @@ class _Common:
         """What django-redis takes as OPTIONS."""
         given = {"USERNAME": self.username, "PASSWORD": self.password}
         return {name: value for name, value in given.items() if value}
+
+    def _cache(self, location: str | list[str], **options: Any) -> dict[str, Any]:
+        """Return a CACHES entry (of django-redis) for a location."""
+        return {
+            "BACKEND": "django_redis.cache.RedisCache",
+            "LOCATION": location,
+            "OPTIONS": {
+                **self.credentials,
+                "SOCKET_TIMEOUT": TIMEOUT,
+                "SOCKET_CONNECT_TIMEOUT": TIMEOUT,
+                "CONNECTION_POOL_KWARGS": {"max_connections": self.pool_size},
+                **options,
+            },
+        }
 
 
 @dataclass(frozen=True)
@@ -97,16 +116,7 @@ class RedisConfig(_Common):
 
     def django_cache(self) -> dict[str, Any]:
         """Return the CACHES entry (of django-redis) for this server."""
-        return {
-            "BACKEND": "django_redis.cache.RedisCache",
-            "LOCATION": self.location,
-            "OPTIONS": {
-                **self.credentials,
-                "SOCKET_TIMEOUT": TIMEOUT,
-                "SOCKET_CONNECT_TIMEOUT": TIMEOUT,
-                "CONNECTION_POOL_KWARGS": {"max_connections": self.pool_size},
-            },
-        }
+        return self._cache(self.location)
 
 
 @dataclass(frozen=True)
@@ -117,6 +127,10 @@ class RedisClusterConfig(_Common):
     pool_size: int = 1000
     notes: tuple[str, ...] = ()
 
+    def django_cache(self) -> dict[str, Any]:
+        """Return an entry in the form of CACHES; django-redis itself cannot use it, since it knows no clusters."""
+        return self._cache([f"redis://{node}/0" for node in self.nodes], SOCKET_CONNECT_TIMEOUT=NODE_CONNECT_TIMEOUT)
+
 
 @dataclass(frozen=True)
 class RedisSentinelConfig(_Common):
@@ -126,6 +140,14 @@ class RedisSentinelConfig(_Common):
     master_name: str = "mymaster"
     db: int = 0
     notes: tuple[str, ...] = ()
+
+    def django_cache(self) -> dict[str, Any]:
+        """Return the CACHES entry (of django-redis) for the master that the sentinels name."""
+        return self._cache(
+            f"redis://{self.master_name}/{self.db}",
+            CONNECTION_FACTORY="beesession.redis_pools.SentinelConnectionFactory",
+            SENTINELS=[tuple(address) for address in self.sentinels],
+        )
 
 
 def redis(value: ProviderString) -> RedisConfig:
@@ -162,9 +184,12 @@ def redis_sentinel(value: ProviderString) -> RedisSentinelConfig:
     notes: tuple[str, ...] = ()
     if plain and any(name in members for name in _SENTINEL_FIELDS[5:]):
         notes = ("fields 6 to 8 are read where they are documented; beego itself reads each of them one field early",)
+    master_name = _SENTINEL.text(members.get("master_name", "mymaster"), "the master name").strip()
+    if not _MASTER_NAME.match(master_name):
+        raise _SENTINEL.error("the master name has other characters than letters, digits and '._-'")
     return RedisSentinelConfig(
         sentinels=_SENTINEL.addresses(_address_text(_SENTINEL, members), "the address", default_port=SENTINEL_PORT),
-        master_name=_SENTINEL.text(members.get("master_name", "mymaster"), "the master name").strip(),
+        master_name=master_name,
         db=_db(_SENTINEL, members),
         notes=notes,
         **_common(_SENTINEL, members, pool_size=100),

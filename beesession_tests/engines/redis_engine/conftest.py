@@ -1,25 +1,42 @@
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import Any
+from functools import cache
 
 import pytest
 import redis
 
-from beesession.conf import Options
 from beesession.engines.redis import RedisProvider
 from beesession.testing import Verbs
+from beesession_tests.engines.redis_engine.fixtures import form, providers_of
+from beesession_tests.engines.redis_engine.places import PLACES, Place
 from beesession_tests.engines.redis_engine.records import Form, Make
 from beesession_tests.faults import Proxy
 from beesession_tests.servers import RedisServer, Servers
 
+__all__ = ["form"]
+
+
+@pytest.fixture(scope="session")
+def places(servers: Servers) -> Iterator[Callable[[str], Place]]:
+    """Return where an engine keeps its sessions; it is made when a test first asks for it."""
+    with ExitStack() as stack:
+        yield cache(lambda engine: stack.enter_context(PLACES[engine](servers)))
+
+
+@pytest.fixture(params=PLACES)
+def place(request: pytest.FixtureRequest, places: Callable[[str], Place]) -> Iterator[Place]:
+    """Where each engine of the family in turn keeps its sessions: empty, and in good health."""
+    place = places(request.param)
+    place.server.flush()
+    yield place
+    place.proxy.heal()
+
 
 @pytest.fixture
-def server(servers: Servers) -> RedisServer:
-    servers.redis.flush()
-    return servers.redis
+def server(place: Place) -> RedisServer:
+    return place.server
 
 
 @pytest.fixture
@@ -28,39 +45,20 @@ def admin(server: RedisServer) -> redis.Redis:
 
 
 @pytest.fixture
-def proxy(server: RedisServer) -> Iterator[Proxy]:
-    with Proxy(server.port) as proxy:
-        yield proxy
+def proxy(place: Place) -> Proxy:
+    return place.proxy
 
 
 @pytest.fixture
-def make(server: RedisServer) -> Iterator[Make]:
-    """Make a provider of a provider string (by default that of the server) and keys of BEESESSION."""
-    with ExitStack() as stack:
-
-        def make(value: str | dict[str, Any] = f"127.0.0.1:{server.port}", **keys: Any) -> RedisProvider:
-            provider = RedisProvider.from_config(value, Options.from_mapping({k.upper(): v for k, v in keys.items()}))
-            stack.callback(provider.close)
-            return provider
-
+def make(place: Place) -> Iterator[Make]:
+    """Make a provider of a provider string (by default that of the place) and keys of BEESESSION."""
+    with providers_of(place.provider_class, place.members) as make:
         yield make
 
 
 @pytest.fixture
 def provider(make: Make) -> RedisProvider:
     return make()
-
-
-@pytest.fixture(params=["sync", "async"])
-def form(request: pytest.FixtureRequest) -> Iterator[Form]:
-    """Give a provider's verbs, in both forms in turn; the async ones share one event loop."""
-    if request.param == "sync":
-        yield lambda provider: Verbs(provider, None)
-        return
-    loop = asyncio.new_event_loop()
-    yield lambda provider: Verbs(provider, loop)
-    loop.run_until_complete(loop.shutdown_asyncgens())
-    loop.close()
 
 
 @pytest.fixture

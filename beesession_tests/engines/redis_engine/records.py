@@ -16,7 +16,7 @@ SID, NEW_SID = "0123456789abcdef" * 2, "fedcba9876543210" * 2
 PREFIX = "shop:"
 
 Make = Callable[..., RedisProvider]
-"""Makes a provider of a provider string (by default the server's) and keys of BEESESSION."""
+"""Makes a provider of a provider string (by default the place's) and keys of BEESESSION."""
 
 Form = Callable[[RedisProvider], Verbs]
 """Gives a provider's verbs, sync or async."""
@@ -37,4 +37,7 @@ WRITES: dict[str, Callable[[Verbs, Record], Record]] = {
     "touch": lambda verbs, record: verbs.touch(SID, record, 100),
     "regenerate": lambda verbs, record: verbs.regenerate(SID, NEW_SID, record, b"new", 100),
 }
+only_redis = pytest.mark.parametrize("place", ["redis"], indirect=True)
+"""For what is not different with the other engines of the family: how an entry of CACHES is read, for one."""
+
 each_write = pytest.mark.parametrize("write", WRITES.values(), ids=WRITES.keys())

@@ -15,14 +15,18 @@ import redis
 from django.test import override_settings
 
 from beesession.engines.redis import RedisProvider
-from beesession.provider import Conflict, Gone, Record
+from beesession.provider import Conflict, Gone, Record, Unavailable
 from beesession.testing import Verbs
-from beesession_tests.engines.redis_engine.network import connections
-from beesession_tests.engines.redis_engine.records import HOUR, SID, Make, cache, stored
+from beesession_tests.engines import RunningEngine
+from beesession_tests.engines.redis_engine.network import connections, cut_connections
+from beesession_tests.engines.redis_engine.places import Place
+from beesession_tests.engines.redis_engine.records import HOUR, NEW_SID, SID, Form, Make, cache, only_redis, stored
 from beesession_tests.faults import Proxy
-from beesession_tests.servers import RedisServer
+from beesession_tests.monitor import FAMILY, masters_of
+from beesession_tests.servers import RedisServer, Servers
 
 
+@only_redis
 @pytest.mark.parametrize("pool", ["Connection", "BlockingConnection"])
 def test_callers_wait_for_a_connection_of_a_pool_that_is_used_up(make: Make, proxy: Proxy, pool: str) -> None:
     options = {
@@ -43,8 +47,8 @@ def test_callers_wait_for_a_connection_of_a_pool_that_is_used_up(make: Make, pro
     assert [record.data for record in found if record] == [b"data"] * 16
 
 
-def test_more_tasks_than_connections_take_turns(make: Make, server: RedisServer) -> None:
-    provider = make({"save_path": f"127.0.0.1:{server.port}", "poolsize": 3})
+def test_more_tasks_than_connections_take_turns(make: Make, place: Place, server: RedisServer) -> None:
+    provider = make({**place.members, "poolsize": 3})
     stored(Verbs(provider, None))
     before = connections(server)
 
@@ -54,6 +58,97 @@ def test_more_tasks_than_connections_take_turns(make: Make, server: RedisServer)
     found, during = asyncio.run(read_at_once())
     assert [record.data for record in found if record] == [b"data"] * 300
     assert during <= before + 3
+
+
+REQUESTS, LIMIT = 1000, 5
+
+
+@pytest.fixture
+def limited(make: Make, place: Place) -> RedisProvider:
+    """A provider that may have no more than LIMIT connections to a server."""
+    return make({**place.members, "poolsize": LIMIT})
+
+
+@pytest.mark.slow
+def test_a_thousand_requests_of_twenty_threads_keep_to_the_limit(limited: RedisProvider, server: RedisServer) -> None:
+    verbs = Verbs(limited, None)
+
+    def request(number: int) -> bytes | None:
+        sid = f"{number:032x}"
+        verbs.swap(sid, stored(verbs, sid=sid), b"new", HOUR)
+        return verbs.data(sid)
+
+    before = connections(server)
+    with ThreadPoolExecutor(20) as threads:
+        assert set(threads.map(request, range(REQUESTS))) == {b"new"}
+    assert 1 <= connections(server) - before <= LIMIT
+    limited.close()
+    assert connections(server) == before
+
+
+@pytest.mark.slow
+def test_a_thousand_requests_of_two_hundred_tasks_keep_to_the_limit(
+    limited: RedisProvider, server: RedisServer
+) -> None:
+    async def visitor(first: int) -> None:
+        for number in range(first, REQUESTS, 200):
+            sid = f"{number:032x}"
+            record = await limited.acreate(sid, b"data", HOUR)
+            assert record is not None
+            await limited.aswap(sid, record, b"new", HOUR)
+
+    async def visitors() -> int:
+        await asyncio.gather(*map(visitor, range(200)))
+        return connections(server)
+
+    before = connections(server)
+    assert 1 <= asyncio.run(visitors()) - before <= LIMIT
+    assert connections(server) == before
+    assert server.admin.dbsize() == REQUESTS
+
+
+@pytest.mark.parametrize("engine", FAMILY, indirect=True)
+def test_connections_that_an_operator_kills_between_requests_cost_nothing(
+    engine: RunningEngine, servers: Servers, form: Form
+) -> None:
+    verbs = form(engine.provider)
+    records = [verbs.store() for _ in range(10)]
+    killed = 0
+    for number in range(5):
+        killed += sum(cut_connections(server) for server in masters_of(engine, servers))
+        records = [verbs.swap(record.sid, record, b"%d" % number, HOUR) for record in records]
+        records = [verbs.regenerate(record.sid, verbs.new_sid(), record, record.data, HOUR) for record in records]
+    assert killed >= 5
+    assert {verbs.data(record.sid) for record in records} == {b"4"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("outage", [False, True], ids=["error", "outage"])
+def test_a_thousand_requests_that_fail_leave_no_connection_behind(
+    limited: RedisProvider, place: Place, outage: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("beesession.engines.redis.PATIENCE", 0)
+    place.server.admin.rpush(SID, "no session")
+    before = connections(place.server)
+    if outage:
+        place.proxy.refuse()
+
+    def fail(number: int) -> None:
+        with pytest.raises(Unavailable):
+            limited.read(SID)
+
+    async def fail_async() -> None:
+        for _ in range(REQUESTS // 2):
+            with pytest.raises(Unavailable):
+                await limited.aread(SID)
+
+    with ThreadPoolExecutor(20) as threads:
+        list(threads.map(fail, range(REQUESTS // 2)))
+    asyncio.run(fail_async())
+    if outage:
+        place.proxy.heal()
+    assert Verbs(limited, None).data(NEW_SID) is None
+    assert 1 <= connections(place.server) - before <= LIMIT
 
 
 def test_eight_threads_lose_no_update(provider: RedisProvider) -> None:

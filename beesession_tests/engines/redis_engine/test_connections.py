@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import subprocess
-import sys
 import time
 import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import redis
@@ -19,50 +20,86 @@ from django_redis import get_redis_connection
 
 from beesession.provider import Conflict, Record, Unavailable
 from beesession.testing import Verbs
-from beesession_tests.engines.redis_engine.records import HOUR, PREFIX, SID, Form, Make, cache, stored
+from beesession_tests.engines.redis_engine.records import HOUR, PREFIX, SID, Form, Make, cache, only_redis, stored
 from beesession_tests.faults import Proxy
 from beesession_tests.servers import RedisServer, free_port, redis_server
+from beesession_tests.servers.certificates import certificate
+
+pytestmark = only_redis
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """A server that speaks TLS and has the user "bee", whose password is "honey" and whose keys begin with PREFIX.
+
+    :ivar address: where it speaks TLS
+    :ivar trust: the file that clients have to trust
+    """
+
+    server: RedisServer
+    address: str
+    trust: Path
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("tls")
-    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-    files = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject, *files],
-        check=True,
-        capture_output=True,
-    )
-    return folder
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    made = certificate(tmp_path_factory.mktemp("tls"))
+    port = free_port()
+    files = ("--tls-cert-file", str(made.cert), "--tls-key-file", str(made.key), "--tls-ca-cert-file", str(made.cert))
+    with redis_server("--tls-port", str(port), "--tls-auth-clients", "no", *files) as server:
+        keys = [f"{PREFIX}*"]
+        server.admin.acl_setuser("bee", enabled=True, passwords=["+honey"], keys=keys, categories=["+@all"])
+        yield Guarded(server, f"127.0.0.1:{port}", made.cert)
+        server.admin.acl_deluser("bee")
 
 
-def test_tls_and_an_acl_user_of_an_alias_work(make: Make, form: Form, certificate: Path) -> None:
-    tls_port = free_port()
-    tls = ["--tls-port", str(tls_port), "--tls-auth-clients", "no"]
-    for option, name in (("cert", "cert.pem"), ("key", "key.pem"), ("ca-cert", "cert.pem")):
-        tls += [f"--tls-{option}-file", str(certificate / name)]
-    with redis_server(*tls) as server:
-        server.client().acl_setuser("bee", enabled=True, passwords=["+honey"], keys=["shop:*"], categories=["+@all"])
-        location = f"rediss://127.0.0.1:{tls_port}/3"
-        user = {"USERNAME": "bee", "PASSWORD": "honey"}
-        trusted = {"CONNECTION_POOL_KWARGS": {"ssl_ca_certs": str(certificate / "cert.pem")}}
-        with override_settings(
-            CACHES={
-                "good": cache(location, **user, **trusted),
-                "untrusted": cache(location, **user),
-                "locked-out": cache(location, USERNAME="bee", PASSWORD="wax", **trusted),
-            }
-        ):
-            verbs = form(make("", alias="good", key_prefix=PREFIX))
-            stored(verbs)
-            assert verbs.data(SID) == b"data"
-            assert redis.Redis(port=server.port, db=3).get(PREFIX + SID) == b"data"
+def test_tls_and_an_acl_user_of_an_alias_work(make: Make, form: Form, guarded: Guarded) -> None:
+    guarded.server.flush()
+    location = f"rediss://{guarded.address}/3"
+    user = {"USERNAME": "bee", "PASSWORD": "honey"}
+    trusted = {"CONNECTION_POOL_KWARGS": {"ssl_ca_certs": str(guarded.trust)}}
+    with override_settings(
+        CACHES={
+            "good": cache(location, **user, **trusted),
+            "untrusted": cache(location, **user),
+            "locked-out": cache(location, USERNAME="bee", PASSWORD="wax", **trusted),
+        }
+    ):
+        verbs = form(make("", alias="good", key_prefix=PREFIX))
+        stored(verbs)
+        assert verbs.data(SID) == b"data"
+        assert guarded.server.client(db=3).get(PREFIX + SID) == b"data"
+        with pytest.raises(Unavailable):
+            form(make("", alias="good")).read(SID)  # another prefix is not the user's
+        for alias in ("untrusted", "locked-out"):
             with pytest.raises(Unavailable):
-                form(make("", alias="good")).read(SID)  # another prefix is not the user's
-            for alias in ("untrusted", "locked-out"):
-                with pytest.raises(Unavailable):
-                    form(make("", alias=alias, key_prefix=PREFIX)).read(SID)
+                form(make("", alias=alias, key_prefix=PREFIX)).read(SID)
+
+
+def test_tls_and_an_acl_user_of_a_provider_string_work(make: Make, form: Form, guarded: Guarded) -> None:
+    guarded.server.flush()
+    trust = f"ssl_ca_certs={quote(str(guarded.trust), safe='')}"
+    verbs = form(make(f"rediss://bee:honey@{guarded.address}/2?{trust}", key_prefix=PREFIX))
+    record = verbs.swap(SID, stored(verbs), b"new", HOUR)
+    assert verbs.data(record.sid) == b"new"
+    assert guarded.server.client(db=2).get(PREFIX + SID) == b"new"
+    for refused in (
+        f"rediss://bee:honey@{guarded.address}/2",
+        f"rediss://bee:wax@{guarded.address}/2?{trust}",
+        f"redis://bee:honey@{guarded.address}/2",
+    ):
+        with pytest.raises(Unavailable) as caught:
+            form(make(refused, key_prefix=PREFIX)).read(SID)
+        assert isinstance(caught.value.__cause__, (redis.ConnectionError, redis.TimeoutError))
+
+
+def test_a_user_of_a_plain_provider_string_works(make: Make, form: Form, guarded: Guarded) -> None:
+    guarded.server.flush()
+    address = f"{guarded.server.host}:{guarded.server.port}"
+    for value in (f"redis://bee:honey@{address}", {"save_path": address, "username": "bee", "password": "honey"}):
+        verbs = form(make(value, key_prefix=PREFIX))
+        stored(verbs)
+        assert verbs.destroy(SID) is True
 
 
 def test_a_unix_socket_works(make: Make, form: Form) -> None:
@@ -71,6 +108,25 @@ def test_a_unix_socket_works(make: Make, form: Form) -> None:
         record = verbs.swap(SID, stored(verbs), b"new", HOUR)
         assert verbs.data(record.sid) == b"new"
         assert redis.Redis(port=server.port, db=2).get(SID) == b"new"
+
+
+RIGHTS = "+get +set +exists +del +pexpire +pttl +scan +eval +evalsha +info +select"
+
+
+def test_the_rights_that_the_documentation_names_are_enough(make: Make, form: Form, guarded: Guarded) -> None:
+    guarded.server.flush()
+    keys = [f"{PREFIX}*"]
+    guarded.server.admin.acl_setuser("clerk", enabled=True, passwords=["+honey"], keys=keys, commands=RIGHTS.split())
+    provider = make(f"redis://clerk:honey@127.0.0.1:{guarded.server.port}/1", key_prefix=PREFIX, touch_interval=60)
+    verbs = form(provider)
+    record = verbs.swap(SID, stored(verbs), b"new", HOUR)
+    record = verbs.touch(SID, record, HOUR)
+    record = verbs.regenerate(SID, "a" * 32, record, b"newer", HOUR)
+    assert verbs.data(record.sid) == b"newer"
+    assert verbs.active().number == 1
+    assert provider.info("memory")[0]["used_memory"] > 0
+    assert verbs.destroy(record.sid) is True
+    verbs.create(SID, b"", 0)
 
 
 @pytest.mark.parametrize("as_list", [True, False])
@@ -98,7 +154,7 @@ def test_decode_responses_of_an_alias_does_not_reach_the_sessions(make: Make, fo
 def test_the_pool_is_not_shared_with_a_cache_at_the_same_place(make: Make, server: RedisServer) -> None:
     with override_settings(CACHES={"mine": cache(f"redis://127.0.0.1:{server.port}/0")}):
         provider = make("", alias="mine")
-        assert provider._pool is not get_redis_connection("mine").connection_pool
+        assert provider._redis.pool is not get_redis_connection("mine").connection_pool
 
 
 def test_sentinel_works_through_an_alias(make: Make, form: Form, server: RedisServer, tmp_path: Path) -> None:
@@ -192,21 +248,6 @@ def test_ocsp_is_not_silently_left_out_of_async_connections(make: Make) -> None:
         asyncio.run(provider.aread(SID))
 
 
-@pytest.mark.parametrize("missing", ["redis", "django_redis"])
-def test_a_missing_driver_is_named_with_the_extra_that_brings_it(missing: str) -> None:
-    program = f"import sys; sys.modules[{missing!r}] = None; import beesession.engines.redis"
-    found = subprocess.run(
-        [sys.executable, "-c", program],
-        env={**os.environ, "DJANGO_SETTINGS_MODULE": "beesession_tests.settings"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert found.returncode != 0
-    assert "ImproperlyConfigured" in found.stderr
-    assert "pip install beesession[redis]" in found.stderr
-
-
 @pytest.mark.parametrize(
     "options",
     [
@@ -222,7 +263,7 @@ def test_timeouts_are_finite_and_retries_off_whatever_the_alias_says(
 ) -> None:
     with override_settings(CACHES={"mine": cache(f"redis://127.0.0.1:{proxy.port}/0{query}", **options)}):
         provider = make("", alias="mine")
-    kwargs = provider._pool.connection_kwargs
+    kwargs = provider._redis.pool.connection_kwargs
     assert (kwargs["socket_timeout"], kwargs["socket_connect_timeout"]) == (3, 3)
     verbs = form(provider)
     record = verbs.swap(SID, stored(verbs), b"1", HOUR)

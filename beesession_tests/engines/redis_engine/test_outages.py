@@ -17,35 +17,44 @@ import redis
 from beesession.engines import redis as redis_engine
 from beesession.engines.redis import RedisProvider
 from beesession.provider import Record, Unavailable
-from beesession.testing import Verbs
-from beesession_tests.engines.redis_engine.network import cut_connections
-from beesession_tests.engines.redis_engine.records import HOUR, NEW_SID, SID, Form, Make, each_write, stored
+from beesession.testing import Verbs, require
+from beesession_tests.engines.redis_engine.places import Place
+from beesession_tests.engines.redis_engine.records import (
+    HOUR,
+    NEW_SID,
+    SID,
+    Form,
+    Make,
+    each_write,
+    only_redis,
+    stored,
+)  # fmt: skip
 from beesession_tests.faults import Proxy
 from beesession_tests.monitor import commands
-from beesession_tests.servers import RedisServer, redis_server
+from beesession_tests.servers import redis_server
 
 
 @each_write
 def test_a_connection_that_the_server_closed_meanwhile_costs_nothing(
-    verbs: Verbs, server: RedisServer, write: Callable[[Verbs, Record], Record]
+    verbs: Verbs, proxy: Proxy, write: Callable[[Verbs, Record], Record]
 ) -> None:
     record = stored(verbs)
-    assert cut_connections(server) >= 1
+    proxy.cut()
     record = write(verbs, record)
-    cut_connections(server)
+    proxy.cut()
     assert verbs.read(record.sid) is not None
-    cut_connections(server)
+    proxy.cut()
     assert verbs.destroy(record.sid) is True
 
 
 def test_an_async_write_notices_a_cut_although_its_loop_had_no_turn_since(
-    provider: RedisProvider, server: RedisServer
+    provider: RedisProvider, proxy: Proxy
 ) -> None:
     async def write_right_after_a_cut() -> Record:
         record = await provider.acreate(SID, b"0", HOUR)
         assert record is not None
         for number in range(5):
-            assert cut_connections(server) >= 1
+            proxy.cut()
             record = await provider.aswap(SID, record, b"%d" % number, HOUR)
         return record
 
@@ -53,11 +62,11 @@ def test_an_async_write_notices_a_cut_although_its_loop_had_no_turn_since(
 
 
 @pytest.mark.parametrize(
-    ("write", "sent"),
+    ("write", "sent", "needs"),
     [
-        (lambda verbs, record: verbs.create(NEW_SID, b"new", HOUR), "SET"),
-        (lambda verbs, record: verbs.swap(SID, record, b"new", HOUR), "EVALSHA"),
-        (lambda verbs, record: verbs.regenerate(SID, NEW_SID, record, b"new", HOUR), "EVALSHA"),
+        (lambda verbs, record: verbs.create(NEW_SID, b"new", HOUR), "SET", ()),
+        (lambda verbs, record: verbs.swap(SID, record, b"new", HOUR), "EVALSHA", ()),
+        (lambda verbs, record: verbs.regenerate(SID, NEW_SID, record, b"new", HOUR), "EVALSHA", ("atomic_rotation",)),
     ],
     ids=["create", "swap", "regenerate"],
 )
@@ -65,17 +74,19 @@ def test_an_async_write_notices_a_cut_although_its_loop_had_no_turn_since(
 def test_a_write_whose_reply_is_lost_runs_once_and_is_unavailable(
     make: Make,
     form: Form,
-    proxy: Proxy,
+    place: Place,
     admin: redis.Redis,
     write: Callable[[Verbs, Record], Any],
     sent: str,
+    needs: tuple[str, ...],
     options: dict[str, int],
 ) -> None:
-    verbs = form(make({"save_path": f"127.0.0.1:{proxy.port}", **options}))
+    verbs = form(make({**place.members, **options}))
+    require(verbs.provider, *needs)
     record = verbs.swap(SID, stored(verbs), b"old", HOUR)
     other = stored(verbs, sid="a" * 32)
     verbs.regenerate("a" * 32, "b" * 32, other, b"", HOUR)
-    proxy.lose_reply()
+    place.proxy.lose_reply(sent)
     with commands(admin) as seen, pytest.raises(Unavailable) as caught:
         write(verbs, record)
     assert isinstance(caught.value.__cause__, redis.ConnectionError)
@@ -100,13 +111,13 @@ def test_read_touch_and_destroy_are_repeated_once(
     verb: Callable[[Verbs, Record], Any],
     sent: str,
 ) -> None:
-    verbs = form(make(f"127.0.0.1:{proxy.port}"))
+    verbs = form(make())
     record = stored(verbs)
     with commands(admin) as seen:
-        proxy.lose_reply()
+        proxy.lose_reply(sent)
         # A touch or destroy that ran unheard may find the record gone at its repetition, which is as true.
         verb(verbs, record)
-    assert seen == [sent, sent]
+    assert [name for name in seen if name != "CLUSTER"] == [sent, sent]
 
 
 @pytest.mark.parametrize(
@@ -121,6 +132,7 @@ def test_read_touch_and_destroy_are_repeated_once(
     ],
     ids=["read", "touch", "destroy", "create", "swap", "regenerate"],
 )
+@only_redis
 def test_a_server_that_hangs_up_is_not_asked_for_ever(
     make: Make, form: Form, verb: Callable[[Verbs], Any], tries: int
 ) -> None:
@@ -142,7 +154,7 @@ def test_a_server_that_hangs_up_is_not_asked_for_ever(
 
 
 def test_a_cancelled_read_leaves_its_reply_to_nobody(make: Make, proxy: Proxy) -> None:
-    provider = make(f"127.0.0.1:{proxy.port}")
+    provider = make()
 
     async def cancel_a_read_that_is_under_way() -> bytes | None:
         await provider.acreate(SID, b"mine", HOUR)
@@ -160,30 +172,32 @@ def test_a_cancelled_read_leaves_its_reply_to_nobody(make: Make, proxy: Proxy) -
     assert asyncio.run(cancel_a_read_that_is_under_way()) == b"another's"
 
 
-def test_a_stopped_server_is_unavailable_and_comes_back(form: Form, make: Make) -> None:
-    with redis_server() as server:
-        verbs = form(make(f"127.0.0.1:{server.port}"))
-        record = stored(verbs)
-        server.stop()
-        began = time.monotonic()
-        for verb in (
-            lambda: verbs.read(SID),
-            lambda: verbs.create(NEW_SID, b"", HOUR),
-            lambda: verbs.swap(SID, record, b"", HOUR),
-            lambda: verbs.touch(SID, record, HOUR),
-            lambda: verbs.regenerate(SID, NEW_SID, record, b"", HOUR),
-            lambda: verbs.destroy(SID),
-            verbs.active,
-        ):
-            with pytest.raises(Unavailable) as caught:
-                verb()
-            assert isinstance(caught.value.__cause__, redis.ConnectionError)
-        assert time.monotonic() - began < 10
-        server.start()
-        assert verbs.read(SID) is None
-        stored(verbs)
+def test_a_server_that_cannot_be_reached_is_unavailable_and_comes_back(
+    verbs: Verbs, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_engine, "PATIENCE", 0.1)
+    record = stored(verbs)
+    proxy.refuse()
+    began = time.monotonic()
+    for verb in (
+        lambda: verbs.read(SID),
+        lambda: verbs.create(NEW_SID, b"", HOUR),
+        lambda: verbs.swap(SID, record, b"", HOUR),
+        lambda: verbs.touch(SID, record, HOUR),
+        lambda: verbs.regenerate(SID, NEW_SID, record, b"", HOUR),
+        lambda: verbs.destroy(SID),
+        verbs.active,
+    ):
+        with pytest.raises(Unavailable) as caught:
+            verb()
+        assert isinstance(caught.value.__cause__, redis.ConnectionError)
+    assert time.monotonic() - began < 10
+    proxy.heal()
+    assert verbs.data(SID) == b"data"
+    verbs.swap(SID, record, b"new", HOUR)
 
 
+@only_redis
 def test_a_silent_server_is_unavailable_in_the_time_that_the_configuration_says(make: Make, form: Form) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"redis://127.0.0.1:{silent.getsockname()[1]}/0?socket_timeout=0.2"
@@ -194,26 +208,44 @@ def test_a_silent_server_is_unavailable_in_the_time_that_the_configuration_says(
         assert 0.1 < time.monotonic() - began < 2
 
 
+Refuse = Callable[[bool], None]
+
+
+# A node of a cluster does not let itself be made a replica in this way, nor does it ever answer READONLY.
+each_refusal = pytest.mark.parametrize(
+    ("place", "refuse"),
+    [
+        *((engine, answer) for engine in ("redis", "redis_sentinel") for answer in ("READONLY", "NOREPLICAS")),
+        ("redis_cluster", "NOREPLICAS"),
+    ],
+    indirect=True,
+)
+
+
 @pytest.fixture
-def read_only(admin: redis.Redis) -> Iterator[Callable[[bool], None]]:
-    """Turn the server into a replica of nobody, and back."""
+def refuse(request: pytest.FixtureRequest, admin: redis.Redis) -> Iterator[Refuse]:
+    """Make the server one that takes no writes: a replica of nobody, or a master without replicas. And back."""
 
-    def turn(on: bool) -> None:
-        admin.slaveof(*(("127.0.0.1", 1) if on else ()))
+    def refuse(on: bool) -> None:
+        if request.param == "READONLY":
+            admin.slaveof(*(("127.0.0.1", 1) if on else ()))
+        else:
+            admin.config_set("min-replicas-to-write", int(on))
 
-    yield turn
-    turn(False)
+    yield refuse
+    refuse(False)
 
 
+@each_refusal
 @each_write
 def test_a_write_that_the_server_refuses_for_a_moment_is_sent_again(
-    verbs: Verbs, read_only: Callable[[bool], None], write: Callable[[Verbs, Record], Record]
+    verbs: Verbs, refuse: Refuse, write: Callable[[Verbs, Record], Record]
 ) -> None:
     record = write(verbs, stored(verbs))
     verbs.destroy(record.sid)
     record = stored(verbs)
-    read_only(True)
-    timer = threading.Timer(0.3, read_only, [False])
+    refuse(True)
+    timer = threading.Timer(0.3, refuse, [False])
     timer.start()
     began = time.monotonic()
     record = write(verbs, record)
@@ -222,17 +254,20 @@ def test_a_write_that_the_server_refuses_for_a_moment_is_sent_again(
     timer.join()
 
 
+@each_refusal
 def test_a_server_that_goes_on_refusing_is_unavailable(
-    verbs: Verbs, read_only: Callable[[bool], None], monkeypatch: pytest.MonkeyPatch
+    verbs: Verbs, refuse: Refuse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(redis_engine, "PATIENCE", 0.3)
     record = stored(verbs)
-    read_only(True)
+    refuse(True)
     began = time.monotonic()
     with pytest.raises(Unavailable) as caught:
         verbs.swap(SID, record, b"new", HOUR)
     assert 0.2 < time.monotonic() - began < 2
-    assert isinstance(caught.value.__cause__, redis.ReadOnlyError)
+    assert isinstance(caught.value.__cause__, redis.RedisError)
+    refuse(False)
+    assert verbs.data(SID) == b"data"
 
 
 @pytest.mark.parametrize(
@@ -253,6 +288,7 @@ def test_a_key_that_holds_something_else_is_unavailable_and_left_alone(
     assert admin.lrange(SID, 0, -1) == [b"an entry of a list"]
 
 
+@only_redis
 def test_no_error_shows_an_id_or_data_even_where_the_server_repeats_them(form: Form, make: Make) -> None:
     with redis_server("--rename-command", "EVALSHA", "") as server:
         verbs = form(make(f"127.0.0.1:{server.port}"))

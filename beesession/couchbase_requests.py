@@ -1,0 +1,63 @@
+"""What the couchbase engine asks of a cluster: operations on one document, and lists of all keys."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from beesession.beego import dsn
+from beesession.couchbase_clients import Opened, kv_range_scan, options
+
+LISTING_TIMEOUT = timedelta(seconds=60)
+"""How long a walk through all keys may take."""
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A call of one of the collection's methods, on one document.
+
+    :ivar repeatable: it does no harm to run it twice
+    """
+
+    method: str
+    arguments: tuple[Any, ...] = field(repr=False)
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    repeatable: bool = False
+
+    def run(self, opened: Opened) -> Any:
+        """Return the SDK's result."""
+        return getattr(opened.collection, self.method)(*self.arguments, **self.options)
+
+    async def arun(self, opened: Opened) -> Any:
+        """Return the SDK's result. If the caller is cancelled meanwhile, the command still runs to its end."""
+        # The SDK's callbacks fail, on the loop, when they find that nobody waits any more.
+        return await asyncio.shield(getattr(opened.collection, self.method)(*self.arguments, **self.options))
+
+
+# The SDK keeps Python's lock while it begins a scan, and waits for its own thread meanwhile. That thread wants the lock
+# for each reply to an async operation, and so both would wait for ever: there are no async twins here.
+
+
+def scan(opened: Opened, prefix: str) -> list[str]:
+    """Return the keys behind a prefix, by a range scan. Needs Couchbase 7.6, and no index. Sync connections only."""
+    kind = kv_range_scan.PrefixScan(prefix) if prefix else kv_range_scan.RangeScan()
+    found = opened.collection.scan(kind, options.ScanOptions(ids_only=True, timeout=LISTING_TIMEOUT))
+    return [each.id for each in found]
+
+
+def query(opened: Opened, prefix: str, config: dsn.CouchbaseConfig) -> list[str]:
+    """Return the keys behind a prefix, by a query. Needs the query service, and a primary index of the collection."""
+    path = [config.bucket]
+    if not config.in_default_collection:  # before Couchbase 7.0, a query knows buckets only
+        path += [config.scope, config.collection]
+    place = ".".join("`" + name.replace("`", "``") + "`" for name in path)
+    pattern = re.sub(r"([\\%_])", r"\\\1", prefix) + "%"
+    found = opened.cluster.query(
+        f"SELECT RAW META(s).id FROM {place} AS s WHERE META(s).id LIKE $pattern",
+        options.QueryOptions(named_parameters={"pattern": pattern}, read_only=True, timeout=LISTING_TIMEOUT),
+    )
+    return list(found.rows())

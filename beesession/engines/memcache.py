@@ -1,0 +1,259 @@
+"""Sessions in memcached, one item per session under its id, as beego keeps them. Needs the extra ``memcache``.
+
+A record's token is the item's CAS value, which each write changes and a touch does not. memcached tells it when it is
+read, and not when it is written: whoever writes again what it has just written looks first. How the nodes are connected
+to: :mod:`beesession.memcached`.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from operator import methodcaller
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import unquote
+
+from django.core.exceptions import ImproperlyConfigured
+
+from beesession import store
+from beesession.exceptions import SessionTooLarge
+from beesession.memcached import ERRORS, Busy, Node, Nodes, Refused, is_too_large, without_contents
+from beesession.memcached_endpoints import endpoints
+from beesession.provider import Capabilities, Conflict, Count, Gone, Provider, Record, Unavailable
+from beesession.sid import Ids
+
+if TYPE_CHECKING:
+    from beesession.conf import Options
+
+PATIENCE = 2.0
+"""Seconds to go on asking a server that is listing its items for somebody else."""
+
+ITEM_HEADER = 1024
+"""Bytes that an item takes beside its data, at most: its key (up to 250 bytes) and what memcached keeps with it."""
+
+_PAUSE = 0.05
+_MONTH = 30 * 24 * 3600  # memcached takes a larger number for a date,
+_LAST_DATE = 2**31 - 1  # which it reads as 32 bits with a sign
+_BEGUN_SECOND = 1  # it counts from its last full second, which may be almost over
+_NO_CAS = b"0"
+
+# An id has up to 160 characters, a key of memcached up to 250 bytes.
+_PREFIX = re.compile(r"[!-~]{0,90}\Z")
+
+_ITEM = re.compile(rb"key=(\S+) exp=(-?[0-9]+) ")
+_NEVER = -1
+
+
+class MemcacheProvider(Provider):
+    """Keeps sessions in the items of memcached, on one node or several.
+
+    :param nodes: the connections to them
+    :param options: of these KEY_PREFIX, TOUCH_INTERVAL and the id rule
+    """
+
+    name = "memcache"
+    capabilities = Capabilities(
+        swap=True,
+        atomic_rotation=False,
+        touch=True,
+        gc=False,
+        active=True,
+        scan=False,
+        native_async=False,
+        store_expires=True,
+        max_bytes=1024 * 1024 - ITEM_HEADER,
+        max_lifetime=5 * 365 * 24 * 3600,
+        shareable=True,
+    )
+
+    def __init__(self, nodes: Nodes, options: Options) -> None:
+        if not _PREFIX.match(options.key_prefix):
+            raise ImproperlyConfigured(
+                f"{options.source}['KEY_PREFIX'] can have up to 90 visible ASCII characters and no spaces with the "
+                "memcache engine."
+            )
+        self._nodes = nodes
+        self._prefix = options.key_prefix
+        self._tells_ttl = options.touch_interval > 0
+        # What stands behind the prefix: the id, or its SHA-256.
+        self._names = Ids(length=32, hex_only=True) if options.hash_keys else self.ids(options)
+
+    @classmethod
+    def from_config(cls, value: str | Mapping[str, Any], options: Options) -> MemcacheProvider:
+        return cls(Nodes(endpoints(value, options)), options)
+
+    def close(self) -> None:
+        self._nodes.close()
+
+    # The verbs ------------------------------------------------------------------------------------------
+
+    def read(self, sid: str) -> Record | None:
+        remaining = None
+        if self._tells_ttl:
+            data, token, ttl = self._send("gets_with_ttl", sid, repeatable=True)
+            # beego stores without an expiry where its lifetime is 0.
+            remaining = None if ttl == _NEVER else self.whole_seconds(max(ttl - _BEGUN_SECOND, 0))
+        else:
+            data, token = self._send("gets", sid, repeatable=True)
+        if token == _NO_CAS:
+            raise Unavailable("A memcached server runs without CAS (option -C): sessions need it.")
+        return None if token is None else Record(data, token, sid, remaining)
+
+    def create(self, sid: str, data: bytes, lifetime: float) -> Record | None:
+        self._demand_that_it_fits(data)
+        seconds = self.whole_seconds(lifetime)
+        free = self._store("add", sid, data, expire=_expiry(seconds)) if seconds > 0 else self.read(sid) is None
+        return Record(data, sid=sid, remaining=seconds) if free else None
+
+    def swap(self, sid: str, record: Record, data: bytes, lifetime: float) -> Record:
+        self._demand_that_it_fits(data)
+        seconds = self.whole_seconds(lifetime)
+        self._compare_and_set(sid, self._token(sid, record), data, seconds)
+        return Record(data, sid=sid, remaining=seconds)
+
+    def touch(self, sid: str, record: Record, lifetime: float) -> Record:
+        seconds = self.whole_seconds(lifetime)
+        if not self._send("touch", sid, expire=_expiry(seconds), repeatable=True):
+            raise Gone
+        return replace(record, sid=sid, remaining=seconds)
+
+    def regenerate(self, sid: str, new_sid: str, record: Record, data: bytes, lifetime: float) -> Record:
+        """Store the new record, then remove the old one if it is still the same; else take the new one back.
+
+        Nobody knows the new id until this returns.
+        """
+        self._demand_that_it_fits(data)
+        token = self._token(sid, record)
+        moved = self.create(new_sid, data, lifetime)
+        if moved is None:
+            raise Conflict
+        try:
+            self._compare_and_set(sid, token, b"", 0)
+        except (Conflict, Gone):
+            self.destroy(new_sid)
+            raise
+        except Unavailable:
+            # Be the old record there or not: the visitor goes on with its id.
+            with suppress(Unavailable):
+                self.destroy(new_sid)
+            raise
+        return moved
+
+    def destroy(self, sid: str) -> bool:
+        return bool(self._send("delete", sid, repeatable=True))
+
+    def active(self) -> Count:
+        """Count by a walk through the hash table of each node, one node after the other."""
+        try:
+            with _errors_as_unavailable():
+                number = sum(self._count(node) for node in self._nodes)
+        except Refused as refusal:
+            return Count(None, f"cannot be counted: a memcached server refuses to list its items ({refusal})")
+        where = "KEY_PREFIX and a session id" if self._prefix else "a session id"
+        blind = "" if self._prefix else "; without KEY_PREFIX, other data under such a key is counted as well"
+        return Count(number, f"counted by lru_crawler metadump: the items whose key has the form of {where}{blind}")
+
+    # ----------------------------------------------------------------------------------------------------
+
+    def _token(self, sid: str, record: Record) -> bytes:
+        """Return the CAS value of a record; that of one just written is to be looked up.
+
+        :raises Conflict: what is stored is another record
+        """
+        if record.token is not None:
+            return cast(bytes, record.token)
+        current = self.read(sid)
+        if current is None:
+            raise Gone
+        if current.data != record.data:
+            raise Conflict(current)
+        return cast(bytes, current.token)
+
+    def _compare_and_set(self, sid: str, token: bytes, data: bytes, seconds: int) -> None:
+        """Replace an item that has not changed, or remove it: memcached drops at once what it is to keep for -1 s."""
+        reply = self._store("cas", sid, data if seconds > 0 else b"", token, expire=_expiry(seconds))
+        if reply is None:
+            raise Gone
+        if not reply:
+            raise Conflict
+
+    def _demand_that_it_fits(self, data: bytes) -> None:
+        limit = cast(int, self.capabilities.max_bytes)
+        if len(data) > limit:
+            raise _too_large(len(data), limit)
+
+    def _store(self, command: str, sid: str, data: bytes, *arguments: object, expire: int) -> bool | None:
+        try:
+            return cast("bool | None", self._send(command, sid, data, *arguments, expire=expire))
+        except Unavailable as error:
+            if not is_too_large(error.__cause__):
+                raise
+            raise _too_large(len(data), self._item_size_max(sid) - ITEM_HEADER) from error
+
+    def _item_size_max(self, sid: str) -> int:
+        with _errors_as_unavailable():
+            return int(self._node(sid).run(methodcaller("stats", "settings"), repeatable=True)[b"item_size_max"])
+
+    def _send(self, command: str, sid: str, *arguments: object, repeatable: bool = False, **options: object) -> Any:
+        """Send a command of pymemcache's and return the reply.
+
+        :raises Unavailable: the node cannot be reached, answered with an error, or its reply was lost
+        """
+        with _errors_as_unavailable():
+            call = methodcaller(command, self._prefix + sid, *arguments, **options)
+            return self._node(sid).run(call, repeatable=repeatable)
+
+    def _node(self, sid: str) -> Node:
+        return self._nodes.of(self._prefix + sid)
+
+    def _count(self, node: Node) -> int:
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                with node.connection() as connection:
+                    # An item that has just expired may still be listed; the clock of the server tells.
+                    now = int(connection.stats()[b"time"])
+                    return sum(self._is_live_session(item, now) for item in connection.items())
+            except Busy:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(_PAUSE)
+
+    def _is_live_session(self, item: bytes, now: int) -> bool:
+        found = _ITEM.match(item)
+        if found is None:
+            return False
+        key, expiry = unquote(found[1].decode("ascii", "replace")), int(found[2])
+        is_session = key.startswith(self._prefix) and self._names.accepts(key[len(self._prefix) :])
+        return is_session and (expiry == _NEVER or expiry > now)
+
+
+@contextmanager
+def _errors_as_unavailable() -> Iterator[None]:
+    try:
+        yield
+    except ERRORS as failure:
+        raise Unavailable(
+            f"The memcache store cannot be reached, or answered with an error ({type(failure).__name__})."
+        ) from without_contents(failure)
+
+
+def _expiry(seconds: int) -> int:
+    """Return a lifetime as memcached takes it: seconds, above a month a date, and -1 for at once."""
+    if seconds <= 0:
+        return -1
+    counted = seconds + _BEGUN_SECOND
+    return counted if counted <= _MONTH else min(int(time.time()) + counted, _LAST_DATE)
+
+
+def _too_large(size: int, limit: int) -> SessionTooLarge:
+    return SessionTooLarge(f"The session has {size} bytes; memcached stores up to {limit}.", size=size, limit=limit)
+
+
+class SessionStore(store.SessionStore):
+    """``SESSION_ENGINE = "beesession.engines.memcache"``"""
+
+    provider_class = MemcacheProvider

@@ -1,0 +1,299 @@
+"""Sessions in SSDB, one key-value entry per session under its id, as beego keeps them. Needs no driver.
+
+SSDB cannot compare and set. A writer takes a lock that lies beside the session, reads under it, compares, and writes:
+three round trips. The lock is an entry that only one can add (``setnx``) and that expires by the server's clock. Since
+no command adds an entry with an expiry, that follows in the second request; whoever finds a lock without one, whose
+holder may have died in between, gives it one.
+
+What this cannot prevent: a write that the server gets to see only when the lock of its sender has expired. A writer
+sends nothing once it has held the lock for :data:`WRITE_WITHIN` seconds, so such a write has been under way for
+seconds, or the server's clock was set forward. Hence ``swap`` is not among the engine's Capabilities.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import secrets
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, cast
+
+from django.core.exceptions import ImproperlyConfigured
+
+from beesession import ssdb_protocol, store
+from beesession.beego import dsn
+from beesession.exceptions import SessionTooLarge
+from beesession.provider import Capabilities, Conflict, Count, Gone, Provider, Record, Unavailable
+from beesession.sid import Ids
+from beesession.ssdb_protocol import Client, Reply, Request, SSDBError
+
+if TYPE_CHECKING:
+    from beesession.conf import Options
+
+LOCK_SECONDS = 5
+"""How long a lock lasts whose holder does not release it."""
+
+WRITE_WITHIN = 2.0
+"""Seconds after which the holder of a lock does not write any more. What it sends has the rest to arrive."""
+
+PATIENCE = 7.0
+"""Seconds to wait for a lock: longer than one lasts, so that to wait outlives a holder that has died."""
+
+LONGEST_PREFIX = 80
+"""Bytes of KEY_PREFIX: SSDB takes keys of up to 255, and an id has up to 160."""
+
+_LOCK = b":lock"  # no session id has a colon in it
+_INTEGER = re.compile(rb"-?[0-9]{1,19}\Z")
+_SCAN_BATCH = 1000
+_LONGEST_PAUSE = 0.02
+
+
+@dataclass
+class _Held:
+    """The lock of one session, in our hands.
+
+    :ivar current: the record's data as it was read under the lock, or None
+    :ivar until: when to write no more, by the monotonic clock
+    :ivar released: a write has been sent, and the release of the lock with it
+    """
+
+    key: bytes = field(repr=False)
+    current: bytes | None = field(repr=False)
+    until: float
+    released: bool = False
+
+
+class SSDBProvider(Provider):
+    """Keeps sessions in one SSDB server.
+
+    :param client: the connections to it
+    :param options: of these KEY_PREFIX and the id rule
+    """
+
+    name = "ssdb"
+    capabilities = Capabilities(
+        swap=False,
+        atomic_rotation=False,
+        touch=True,
+        gc=False,
+        active=True,
+        scan=False,
+        native_async=False,
+        store_expires=True,
+        max_bytes=64 * 1024 * 1024,  # it closes the connection on a request of 128 MiB
+        max_lifetime=2**31 - 1,
+        shareable=True,
+    )
+
+    def __init__(self, client: Client, options: Options) -> None:
+        self._client = client
+        self._prefix = options.key_prefix.encode()
+        # What stands behind the prefix: the id, or its SHA-256.
+        self._names = Ids(length=32, hex_only=True) if options.hash_keys else self.ids(options)
+        if len(self._prefix) > LONGEST_PREFIX:
+            raise ImproperlyConfigured(
+                f"{options.source}['KEY_PREFIX'] must not be longer than {LONGEST_PREFIX} bytes for the ssdb engine."
+            )
+
+    @classmethod
+    def from_config(cls, value: str | Mapping[str, Any], options: Options) -> SSDBProvider:
+        try:
+            config = dsn.ssdb(value)
+        except dsn.DSNError as error:
+            raise ImproperlyConfigured(f"{options.source}['PROVIDER_CONFIG']: {error}") from error
+        server = ssdb_protocol.Server(config.host, config.port, config.password)
+        return cls(Client(server, size=config.pool_size), options)
+
+    def close(self) -> None:
+        self._client.close()
+
+    # The verbs ------------------------------------------------------------------------------------------
+
+    def read(self, sid: str) -> Record | None:
+        key = self._key(sid)
+        ttl, data = self._send(*_look_at(key), repeatable=True)
+        current = _live(ttl, data)
+        return None if current is None else Record(current, sid=sid, remaining=_number(ttl))
+
+    def create(self, sid: str, data: bytes, lifetime: float) -> Record | None:
+        """Add the entry, and then its expiry, without which it is not yet a session."""
+        self._demand_that_it_fits(data)
+        key, seconds = self._key(sid), self.whole_seconds(lifetime)
+        if seconds > 0:
+            free = self._add(key, data)
+            if free:
+                self._send(_expire(key, seconds))
+        else:
+            free = self.read(sid) is None
+        return Record(data, sid=sid, remaining=seconds) if free else None
+
+    def swap(self, sid: str, record: Record, data: bytes, lifetime: float) -> Record:
+        self._demand_that_it_fits(data)
+        seconds = self.whole_seconds(lifetime)
+        with self._lock(sid) as held:
+            _demand_unchanged(held, record, sid)
+            self._write(held, _set(held.key, data, seconds) if seconds > 0 else (b"del", held.key))
+        return Record(data, sid=sid, remaining=seconds)
+
+    def touch(self, sid: str, record: Record, lifetime: float) -> Record:
+        seconds = self.whole_seconds(lifetime)
+        if seconds > 0:
+            (moved,) = self._send(_expire(self._key(sid), seconds), repeatable=True)
+            there = _number(moved) == 1
+        else:
+            there = self.destroy(sid)
+        if not there:
+            raise Gone
+        return replace(record, sid=sid, remaining=seconds)
+
+    def regenerate(self, sid: str, new_sid: str, record: Record, data: bytes, lifetime: float) -> Record:
+        """Add the new entry; then remove the old one and give the new one its expiry, which makes it a session.
+
+        Who fails in between may leave an entry without an expiry, which opens nothing.
+        """
+        self._demand_that_it_fits(data)
+        new_key, seconds = self._key(new_sid), self.whole_seconds(lifetime)
+        with self._lock(sid) as held:
+            _demand_unchanged(held, record, sid)
+            if seconds > 0:
+                free, then = self._add(new_key, data), [_expire(new_key, seconds)]
+            else:
+                free, then = self.read(new_sid) is None, []
+            if not free:
+                raise Conflict
+            self._write(held, (b"del", held.key), *then)
+        return Record(data, sid=new_sid, remaining=seconds)
+
+    def destroy(self, sid: str) -> bool:
+        with self._lock(sid) as held:
+            if held.current is None:
+                return False
+            self._write(held, (b"del", held.key))
+        return True
+
+    def active(self) -> Count:
+        number, after, more = 0, self._prefix, True
+        end = self._prefix + b"\xff" if self._prefix else b""
+        while more:
+            (keys,) = self._send((b"keys", after, end, b"%d" % _SCAN_BATCH), repeatable=True)
+            more = bool(keys)
+            if keys:
+                after = keys[-1]
+                number += self._count_live([key for key in keys if self._names_a_session(key)])
+        where = "KEY_PREFIX and a session id" if self._prefix else "a session id"
+        blind = "" if self._prefix else "; without KEY_PREFIX, other data under such a key is counted as well"
+        return Count(number, f"counted by listing the keys: the live entries that are named by {where}{blind}")
+
+    # The lock -------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _lock(self, sid: str) -> Iterator[_Held]:
+        """Hold the lock of a session. It is released with the write, or at the end of the block.
+
+        Not where a reply was lost: what was sent may still arrive, and until the lock expires it does no harm.
+        """
+        held = self._acquire(self._key(sid))
+        try:
+            yield held
+        finally:
+            if not held.released:
+                held.released = True
+                # Who cannot reach the server to release a lock leaves it to expire.
+                if time.monotonic() < held.until:
+                    with suppress(Unavailable):
+                        self._send((b"del", held.key + _LOCK))
+
+    def _acquire(self, key: bytes) -> _Held:
+        lock, token = key + _LOCK, secrets.token_hex(16).encode()
+        deadline, pause = time.monotonic() + PATIENCE, 0.001
+        while True:
+            added, ttl = self._send((b"setnx", lock, token), (b"ttl", lock))
+            if _number(added) == 1:
+                since = time.monotonic()
+                _, owner, *found = self._send(_expire(lock, LOCK_SECONDS), (b"get", lock), *_look_at(key))
+                if owner == [token]:
+                    return _Held(key, _live(*found), since + WRITE_WITHIN)
+            elif _number(ttl) < 0:
+                self._send(_expire(lock, LOCK_SECONDS), repeatable=True)
+            if time.monotonic() > deadline:
+                raise Unavailable(f"The {self.name} store has a lock on this session that nobody releases.")
+            time.sleep(random.uniform(pause / 2, pause))
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _write(self, held: _Held, *requests: Request) -> None:
+        """Send what changes the session, and the release of its lock after it."""
+        if time.monotonic() > held.until:
+            raise Unavailable(f"The {self.name} store is too slow for a safe write. Nothing was written.")
+        held.released = True
+        self._send(*requests, (b"del", held.key + _LOCK))
+
+    # ----------------------------------------------------------------------------------------------------
+
+    def _key(self, sid: str) -> bytes:
+        return self._prefix + sid.encode()
+
+    def _names_a_session(self, key: bytes) -> bool:
+        return self._names.accepts(key[len(self._prefix) :].decode("ascii", "replace"))
+
+    def _add(self, key: bytes, data: bytes) -> bool:
+        (added,) = self._send((b"setnx", key, data))
+        return _number(added) == 1
+
+    def _count_live(self, keys: Sequence[bytes]) -> int:
+        replies = self._send(*((b"ttl", key) for key in keys), repeatable=True) if keys else []
+        return sum(_number(ttl) >= 0 for ttl in replies)
+
+    def _demand_that_it_fits(self, data: bytes) -> None:
+        limit = cast(int, self.capabilities.max_bytes)
+        if len(data) > limit:
+            raise SessionTooLarge(
+                f"The session has {len(data)} bytes; SSDB stores up to {limit}.", size=len(data), limit=limit
+            )
+
+    def _send(self, *requests: Request, repeatable: bool = False) -> list[Reply]:
+        try:
+            return self._client.send(*requests, repeatable=repeatable)
+        except SSDBError as error:
+            raise Unavailable(
+                f"The {self.name} store cannot be reached, or answered with an error ({error})."
+            ) from error
+
+
+def _look_at(key: bytes) -> tuple[Request, Request]:
+    # The expiry comes first: what is there after it was not over yet.
+    return (b"ttl", key), (b"get", key)
+
+
+def _expire(key: bytes, seconds: int) -> Request:
+    return (b"expire", key, b"%d" % seconds)
+
+
+def _set(key: bytes, data: bytes, seconds: int) -> Request:
+    return (b"setx", key, data, b"%d" % seconds)
+
+
+def _live(ttl: Reply, data: Reply) -> bytes | None:
+    """Return the data of a session. An entry without an expiry is none: it is over, or is only being made."""
+    return data[0] if data and _number(ttl) >= 0 else None
+
+
+def _number(reply: Reply) -> int:
+    if not reply or not _INTEGER.match(reply[0]):
+        raise Unavailable("The ssdb store answered with something else than a number.")
+    return int(reply[0])
+
+
+def _demand_unchanged(held: _Held, record: Record, sid: str) -> None:
+    if held.current is None:
+        raise Gone
+    if held.current != record.data:
+        raise Conflict(Record(held.current, sid=sid))
+
+
+class SessionStore(store.SessionStore):
+    """``SESSION_ENGINE = "beesession.engines.ssdb"``"""
+
+    provider_class = SSDBProvider

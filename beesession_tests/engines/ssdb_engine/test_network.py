@@ -1,0 +1,236 @@
+"""Connections of the ssdb engine: who has which, until when, and what a fault of the server is called."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+
+import pytest
+
+from beesession.engines.ssdb import SSDBProvider
+from beesession.provider import Record, Unavailable
+from beesession.ssdb_protocol import Client, Lost, Refused, Server, SSDBError, Unreached
+from beesession_tests.engines.ssdb_engine.records import HOUR, NEW_SID, SID, VERBS, Make, data_of, everything, stored
+from beesession_tests.faults import Proxy
+from beesession_tests.servers import HOST, SSDBServer, ssdb_server
+
+
+def links(server: SSDBServer) -> int:
+    """Return how many clients are connected; the one that asks does not count."""
+    time.sleep(0.05)  # what was closed a moment ago may still be counted
+    return server.info(b"links") - 1
+
+
+@contextmanager
+def answering(answer: bytes) -> Iterator[tuple[int, list[int]]]:
+    """Run a server that answers whatever it is asked with these bytes, and hangs up. Gives its port, and its calls."""
+    calls: list[int] = []
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                link = listener.accept()[0]
+                calls.append(len(link.recv(65536)))
+                link.sendall(answer)
+                link.close()
+
+    with socket.create_server((HOST, 0)) as listener:
+        threading.Thread(target=serve, daemon=True).start()
+        yield listener.getsockname()[1], calls
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+# Connections -------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_connected_before_the_first_use(make: Make, server: SSDBServer) -> None:
+    server.info(b"links")
+    before = links(server)
+    provider = make()
+    assert links(server) == before
+    provider.read(SID)
+    assert links(server) == before + 1
+    provider.close()
+    assert links(server) == before
+
+
+def test_twenty_threads_share_the_connections_of_a_small_pool(make: Make, server: SSDBServer) -> None:
+    before = links(server)
+    provider = make({"host": server.host, "port": server.port, "pool_size": 3})
+    stored(provider)
+    with ThreadPoolExecutor(20) as threads:
+        found = list(threads.map(lambda _: data_of(provider), range(400)))
+    assert found == [b"data"] * 400
+    assert before < links(server) <= before + 3
+
+
+def test_more_tasks_than_connections_take_turns(make: Make, server: SSDBServer) -> None:
+    provider = make({"host": server.host, "port": server.port, "pool_size": 2})
+    stored(provider)
+
+    async def read_at_once() -> list[Record | None]:
+        return await asyncio.gather(*(provider.aread(SID) for _ in range(200)))
+
+    assert [record.data for record in asyncio.run(read_at_once()) if record] == [b"data"] * 200
+
+
+def test_who_waits_too_long_for_a_connection_is_told_so(server: SSDBServer) -> None:
+    client = Client(Server(server.host, server.port), size=1, timeout=0.1)
+    with client._pool().connection(), pytest.raises(Unreached, match="in use"):
+        client.send((b"ping",))
+    assert client.send((b"ping",)) == [[]]
+    client.close()
+
+
+def test_a_connection_in_use_is_closed_when_it_is_free(server: SSDBServer) -> None:
+    before = links(server)
+    client = Client(Server(server.host, server.port))
+    with client._pool().connection() as connection:
+        client.close()
+        assert connection.exchange([(b"ping",)]) == [[b"ok"]]
+    assert links(server) == before
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_process_does_not_share_the_connections_of_its_parent(provider: SSDBProvider) -> None:
+    record = stored(provider, b"parent")
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            for number in range(100):
+                assert data_of(provider) == b"parent"
+                provider.create(f"{number:032x}", b"child", HOUR)
+            status = 0
+        finally:
+            os._exit(status)
+    for _ in range(200):
+        assert data_of(provider) == b"parent"
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert provider.swap(SID, record, b"after", HOUR).data == b"after"
+    assert provider.active().number == 101
+
+
+@pytest.mark.parametrize("verb", ["create", "swap", "regenerate"])
+def test_a_connection_that_the_server_has_closed_is_replaced_before_a_write(
+    behind: SSDBProvider, proxy: Proxy, verb: str
+) -> None:
+    record = stored(behind)
+    proxy.cut()
+    assert VERBS[verb](behind, record).data == b"new"
+
+
+# Faults ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("verb", "trips_before"), [("create", 0), ("create", 1), ("swap", 2), ("regenerate", 2), ("regenerate", 3)]
+)
+def test_a_write_whose_reply_is_lost_runs_once_and_is_unavailable(
+    behind: SSDBProvider, proxy: Proxy, server: SSDBServer, verb: str, trips_before: int
+) -> None:
+    record = stored(behind)
+    proxy.commands.clear()
+    proxy.lose_reply(after=trips_before)
+    with pytest.raises(Unavailable) as caught:
+        VERBS[verb](behind, record)
+    assert isinstance(caught.value.__cause__, Lost)
+    cleared_up = verb == "regenerate" and trips_before == 2  # nothing of the session was touched, so the lock goes
+    assert len(proxy.commands) == trips_before + 1 + cleared_up
+    assert b"new" in everything(server).values()
+
+
+@pytest.mark.parametrize("verb", ["read", "touch"])
+def test_what_can_be_repeated_is_repeated_once(behind: SSDBProvider, proxy: Proxy, verb: str) -> None:
+    record = stored(behind)
+    proxy.commands.clear()
+    proxy.lose_reply()
+    assert VERBS[verb](behind, record).data == b"data"
+    assert len(proxy.commands) == 2
+
+
+@pytest.mark.parametrize(("verb", "tries"), [("read", 2), ("touch", 2), ("create", 1), ("swap", 1), ("destroy", 1)])
+def test_a_server_that_hangs_up_is_not_asked_for_ever(make: Make, verb: str, tries: int) -> None:
+    with answering(b"") as (port, calls), pytest.raises(Unavailable):
+        VERBS[verb](make(f"{HOST}:{port}"), Record(b"data"))
+    assert len(calls) == tries
+
+
+def test_a_stopped_server_is_unavailable_and_comes_back(make: Make) -> None:
+    with ssdb_server() as server:
+        provider = make(server.provider_config)
+        record = stored(provider)
+        server.stop()
+        began = time.monotonic()
+        for verb in (*VERBS.values(), lambda provider, record: provider.active()):
+            with pytest.raises(Unavailable) as caught:
+                verb(provider, record)
+            assert isinstance(caught.value.__cause__, Unreached)
+        assert time.monotonic() - began < 10
+        server.start()
+        assert provider.read(SID) is None
+        stored(provider)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("verb", ["read", "swap"])
+def test_a_silent_server_costs_less_than_ten_seconds(make: Make, verb: str) -> None:
+    with socket.create_server((HOST, 0)) as silent:
+        began = time.monotonic()
+        with pytest.raises(Unavailable) as caught:
+            VERBS[verb](make(f"{HOST}:{silent.getsockname()[1]}"), Record(b"data"))
+        assert time.monotonic() - began < 10
+    assert isinstance(caught.value.__cause__, Lost)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        b"2\nok\n",
+        b"2\nok\n-1\n\n",
+        b"2\nok\n5\nab",
+        b"\n\n",
+        b"9" * 100,
+        b"2\nok\n3\nabc\n\n2\nok\n3\nabc\n\n",
+        b"\xff\n\n",
+    ],
+    ids=["http", "cut", "negative", "short", "empty", "long-line", "no-number", "no-digits"],
+)
+@pytest.mark.parametrize("verb", ["read", "create", "swap", "touch", "destroy"])
+def test_what_is_no_answer_is_unavailable(make: Make, answer: bytes, verb: str) -> None:
+    with answering(answer) as (port, _), pytest.raises(Unavailable):
+        VERBS[verb](make(f"{HOST}:{port}"), Record(b"data"))
+
+
+@pytest.mark.parametrize("status", [b"error", b"fail", b"client_error", b"noauth"])
+def test_an_answer_that_is_an_error_is_told_by_its_status_alone(status: bytes) -> None:
+    words = b"%d\n%b\n17\nof-another-visit!\n\n" % (len(status), status)
+    with answering(words) as (port, _):
+        client = Client(Server(HOST, port))
+        with pytest.raises(Refused, match=f"^get was answered with {status.decode()}$"):
+            client.send((b"get", SID.encode()))
+        client.close()
+
+
+def test_no_error_and_no_repr_shows_an_id_data_or_a_password(make: Make) -> None:
+    data = b"of the visitor"
+    with answering(b"14\nof the visitor\n\n" * 9) as (port, _):
+        provider = make({"host": HOST, "port": port, "password": "hunter" + "2"})
+        with pytest.raises(Unavailable) as caught:
+            provider.create(SID, data, HOUR)
+    shown = "".join(traceback.format_exception(caught.value)) + repr(provider) + repr(provider._client)
+    shown += repr(Server(HOST, port, "hunter" + "2"))
+    for secret in (SID, NEW_SID, data.decode(), "hunter" + "2"):
+        assert secret not in shown
+
+
+def test_each_error_of_the_client_is_an_ssdb_error() -> None:
+    assert all(issubclass(each, SSDBError) for each in (Lost, Refused, Unreached))
