@@ -166,10 +166,13 @@ class Proxy:
         await self._cut()
 
     async def _cut(self) -> None:
-        for link in self._links:
-            link.cut()
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        # Whoever connects from now on is not waited for: a sentinel does so again and again.
+        before = set(self._tasks)
+        while left := before & self._tasks:
+            # One that is still on its way to the server has its link only later.
+            for link in self._links:
+                link.cut()
+            await asyncio.wait(left, timeout=0.01)
 
     async def _close(self) -> None:
         await self._refuse()
