@@ -14,6 +14,12 @@ from beesession_tests import skips
 from beesession_tests.engines import ENGINES, Engine, RunningEngine
 from beesession_tests.servers import Servers
 
+ABOVE_THE_STORE = {"contract", "hostile", "commands"}
+"""Folders of tests of what is built on the engines."""
+
+EACH_KIND = {"memory", "file", "cookie", "mysql", "postgresql", "redis"}
+"""Engines that between them do all that an engine can do differently: inline, in threads, natively async."""
+
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Servers]:
@@ -50,6 +56,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         chosen = parameters.get("engine", getattr(getattr(item, "cls", None), "engine", None))
         if isinstance(chosen, Engine):
             item.add_marker(pytest.mark.xdist_group(chosen.name))
+            above_the_store = item.path.parent.name in ABOVE_THE_STORE and item.path.stem != "test_provider"
+            if above_the_store and chosen.name not in EACH_KIND:
+                item.add_marker(pytest.mark.repeated)
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:

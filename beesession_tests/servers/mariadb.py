@@ -102,7 +102,9 @@ class MariaDBServer(Server):
 
     def prepare(self) -> None:
         as_root = ["--user=root"] if os.getuid() == 0 else []
-        options = ["--no-defaults", *as_root, f"--datadir={self._data}", "--skip-test-db"]
+        self._temporary.mkdir()
+        own = [f"--datadir={self._data}", f"--tmpdir={self._temporary}"]
+        options = ["--no-defaults", *as_root, *own, "--skip-test-db"]
         install = subprocess.run(
             [self._install, *options, "--auth-root-authentication-method=normal"],
             cwd=self.directory,
@@ -125,6 +127,7 @@ class MariaDBServer(Server):
         settings = [
             *as_root,
             f"datadir={self._data}",
+            f"tmpdir={self._temporary}",
             f"socket={self._socket}",
             f"pid-file={self.directory / 'pid'}",
             f"init-file={self.directory / 'start.sql'}",
@@ -162,6 +165,11 @@ class MariaDBServer(Server):
     @property
     def _data(self) -> Path:
         return self.directory / "data"
+
+    @property
+    def _temporary(self) -> Path:
+        # A server that starts removes the temporary tables of the others that share its folder for these.
+        return self.directory / "tmp"
 
     @property
     def _socket(self) -> Path:

@@ -29,7 +29,8 @@ class Command(SessionCommand):
         def error(message: str) -> Any:
             # argparse quotes what it does not understand, and here that may be a session id.
             return complain(
-                "one SID is needed, or - to read it from the standard input; --values shows the values, too"
+                "one SID is needed (after -- if it begins with a dash), or - to read it from the standard input; "
+                "--values shows the values, too"
             )
 
         parser.error = error  # type: ignore[method-assign]
