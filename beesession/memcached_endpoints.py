@@ -14,14 +14,11 @@ from typing import Any, cast
 from django.core.cache import caches
 from django.core.cache.backends.memcached import PyMemcacheCache
 from django.core.exceptions import ImproperlyConfigured
-from django.utils.module_loading import import_string
 
+from beesession.aliases import cache_entry_named, session_alias
 from beesession.beego import dsn
 from beesession.conf import Options
 from beesession.memcached import Crc32Modulo, Endpoints, Nodes, Server, server_of
-
-ALIAS = "beesession"
-"""The CACHES entry that is used when ``BEESESSION["ALIAS"]`` names none."""
 
 
 def endpoints(value: str | Mapping[str, Any], options: Options) -> Endpoints:
@@ -30,15 +27,10 @@ def endpoints(value: str | Mapping[str, Any], options: Options) -> Endpoints:
     :param value: the engine's PROVIDER_CONFIG, used where there is no alias
     :raises ImproperlyConfigured: the alias is none of pymemcache, or it or PROVIDER_CONFIG cannot be used
     """
-    alias = session_alias(options)
+    alias = session_alias(options, caches.settings)
     if alias is not None:
-        return _of_entry(_entry_named(alias, options), f"CACHES[{alias!r}]")
+        return _of_entry(cache_entry_named(alias, options, PyMemcacheCache), f"CACHES[{alias!r}]")
     return of_provider_config(value, f"{options.source}['PROVIDER_CONFIG']")
-
-
-def session_alias(options: Options) -> str | None:
-    """Return the CACHES entry that comes before PROVIDER_CONFIG, or None where none does."""
-    return options.alias or (ALIAS if ALIAS in caches.settings else None)
 
 
 def of_provider_config(value: str | Mapping[str, Any], origin: str = "PROVIDER_CONFIG") -> Endpoints:
@@ -76,23 +68,6 @@ def servers_of(entry: Mapping[str, Any]) -> tuple[Server, ...]:
     if isinstance(location, str):
         location = [each for each in re.split("[;,]", location) if each.strip()]
     return tuple(map(server_of, location))
-
-
-def _entry_named(alias: str, options: Options) -> Mapping[str, Any]:
-    entry = cast("Mapping[str, Any] | None", caches.settings.get(alias))
-    if entry is None:
-        known = ", ".join(sorted(caches.settings))
-        raise ImproperlyConfigured(f"{options.source}['ALIAS']: CACHES has no entry {alias!r}; it has {known}.")
-    try:
-        backend = import_string(entry.get("BACKEND", ""))
-    except ImportError as error:
-        raise ImproperlyConfigured(f"CACHES[{alias!r}]['BACKEND'] cannot be imported.") from error
-    if not (isinstance(backend, type) and issubclass(backend, PyMemcacheCache)):
-        raise ImproperlyConfigured(
-            f"CACHES[{alias!r}]['BACKEND'] must be 'django.core.cache.backends.memcached.PyMemcacheCache' (or a "
-            f"subclass of it) to hold sessions; set {options.source}['ALIAS'] to an entry of that kind."
-        )
-    return entry
 
 
 _OF_A_CONNECTION = frozenset(

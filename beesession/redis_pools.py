@@ -9,13 +9,14 @@ decode replies or wait for ever.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from functools import cache
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.core.cache import caches
 from django.core.exceptions import ImproperlyConfigured
-from django.utils.module_loading import import_string
 
+from beesession.aliases import cache_entry_named, session_alias
 from beesession.beego import dsn
 from beesession.conf import Options
 
@@ -28,6 +29,7 @@ try:
     from redis.asyncio import retry as async_retry
     from redis.asyncio import sentinel as async_sentinel
     from redis.backoff import NoBackoff
+    from redis.driver_info import DriverInfo
     from redis.maint_notifications import MaintNotificationsConfig
     from redis.retry import Retry
     from redis.sentinel import MasterNotFoundError, SentinelConnectionPool
@@ -40,9 +42,6 @@ __all__ = [
     "NO_MASTER", "TIMEOUT", "SentinelConnectionFactory", "asks_sentinels", "async_client", "cache_entry", "client",
     "close", "close_async", "connection_pool", "errors", "locations",
 ]  # fmt: skip
-
-ALIAS = "beesession"
-"""The CACHES entry that is used when ``BEESESSION["ALIAS"]`` names none."""
 
 TIMEOUT = 3
 """Seconds to wait for a connection, for a free one of the pool, and for a reply, where the configuration is silent.
@@ -63,31 +62,14 @@ def cache_entry(
     :param entry_of: makes a CACHES entry of it
     :raises ImproperlyConfigured: the alias is none of django-redis, or PROVIDER_CONFIG cannot be used
     """
-    alias = options.alias or (ALIAS if ALIAS in caches.settings else None)
+    alias = session_alias(options, caches.settings)
     if alias is not None:
-        return _entry_named(alias, options), f"CACHES[{alias!r}]"
+        return cache_entry_named(alias, options, RedisCache), f"CACHES[{alias!r}]"
     origin = f"{options.source}['PROVIDER_CONFIG']"
     try:
         return entry_of(value), origin
     except dsn.DSNError as error:
         raise ImproperlyConfigured(f"{origin}: {error}") from error
-
-
-def _entry_named(alias: str, options: Options) -> Mapping[str, Any]:
-    entry = cast("Mapping[str, Any] | None", caches.settings.get(alias))
-    if entry is None:
-        known = ", ".join(sorted(caches.settings))
-        raise ImproperlyConfigured(f"{options.source}['ALIAS']: CACHES has no entry {alias!r}; it has {known}.")
-    try:
-        backend = import_string(entry.get("BACKEND", ""))
-    except ImportError as error:
-        raise ImproperlyConfigured(f"CACHES[{alias!r}]['BACKEND'] cannot be imported.") from error
-    if not (isinstance(backend, type) and issubclass(backend, RedisCache)):
-        raise ImproperlyConfigured(
-            f"CACHES[{alias!r}]['BACKEND'] must be 'django_redis.cache.RedisCache' (or a subclass of it) to hold "
-            f"sessions; set {options.source}['ALIAS'] to an entry of that kind."
-        )
-    return entry
 
 
 def connection_pool(entry: Mapping[str, Any], origin: str) -> redis.ConnectionPool:
@@ -118,6 +100,8 @@ def connection_pool(entry: Mapping[str, Any], origin: str) -> redis.ConnectionPo
         pool.connection_kwargs.update(retry=Retry(NoBackoff(), 0), decode_responses=False)
         for name in ("retry_on_error", "retry_on_timeout"):
             pool.connection_kwargs.pop(name, None)
+        if not pool.connection_kwargs.keys() & {"driver_info", "lib_name", "lib_version"}:
+            pool.connection_kwargs["driver_info"] = _driver_info()
         # An option that does not exist must not wait for the first visitor.
         pool.connection_class(**pool.connection_kwargs)
     except (ImportError, TypeError, ValueError, OSError, errors.RedisError) as error:
@@ -129,6 +113,12 @@ def connection_pool(entry: Mapping[str, Any], origin: str) -> redis.ConnectionPo
         for sentinel in pool.sentinel_manager.sentinels:
             sentinel.set_retry(Retry(NoBackoff(), 0))
     return pool
+
+
+@cache
+def _driver_info() -> DriverInfo:
+    # Left to itself each connection reads the version from the files of the package, which takes milliseconds.
+    return DriverInfo()
 
 
 def locations(entry: Mapping[str, Any]) -> list[str]:

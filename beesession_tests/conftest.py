@@ -11,14 +11,11 @@ from pytest_django import DjangoDbBlocker
 
 from beesession.beego import keys
 from beesession_tests import skips
-from beesession_tests.engines import ENGINES, Engine, RunningEngine
+from beesession_tests.engines import EACH_KIND, ENGINES, Engine, RunningEngine
 from beesession_tests.servers import Servers
 
-ABOVE_THE_STORE = {"contract", "hostile", "commands"}
+ABOVE_THE_STORE = {"commands", "contract", "django", "hostile"}
 """Folders of tests of what is built on the engines."""
-
-EACH_KIND = {"memory", "file", "cookie", "mysql", "postgresql", "redis"}
-"""Engines that between them do all that an engine can do differently: inline, in threads, natively async."""
 
 
 @pytest.fixture(scope="session")
@@ -49,16 +46,33 @@ def database_access(engine: Engine, blocker: DjangoDbBlocker) -> AbstractContext
     return blocker.unblock() if engine.is_sql else nullcontext()
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist, too, looks at the groups in this hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of an engine on one worker of xdist, so that its servers are started once."""
+    """Keep what shares a server or a browser on one worker of xdist, and mark what repeats other tests."""
     for item in items:
-        parameters = item.callspec.params if hasattr(item, "callspec") else {}
-        chosen = parameters.get("engine", getattr(getattr(item, "cls", None), "engine", None))
-        if isinstance(chosen, Engine):
-            item.add_marker(pytest.mark.xdist_group(chosen.name))
-            above_the_store = item.path.parent.name in ABOVE_THE_STORE and item.path.stem != "test_provider"
-            if above_the_store and chosen.name not in EACH_KIND:
-                item.add_marker(pytest.mark.repeated)
+        group = _group(item)
+        if group is not None and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(group))
+        above_the_store = item.path.parent.name in ABOVE_THE_STORE and item.path.stem != "test_provider"
+        engine = _parameter(item, "engine")
+        if above_the_store and isinstance(engine, Engine) and engine not in EACH_KIND:
+            item.add_marker(pytest.mark.repeated)
+
+
+def _group(item: pytest.Item) -> str | None:
+    if "browser" in getattr(item, "fixturenames", ()):
+        return f"browser-{item.path.stem}"
+    for name in ("engine", "kind"):
+        if (found := _parameter(item, name)) is not None:
+            return str(found)
+    folder = item.path.parent
+    return folder.name.removesuffix("_engine") if folder.parent.name == "engines" else None
+
+
+def _parameter(item: pytest.Item, name: str) -> object:
+    """Return a parameter of a test, which a test case of Django's has as an attribute; None when it has none."""
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    return parameters.get(name, getattr(getattr(item, "cls", None), name, None))
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from django.core.cache import caches
 from django.core.checks import CheckMessage
 
+from beesession.aliases import ALIAS, session_alias
 from beesession.checks.site import Site, warning
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ def provider_config_is_looked_at(site: Site) -> Iterator[CheckMessage]:
     """W002: an entry of CACHES comes first, and leads elsewhere."""
     if site.engine != "memcache" or site.options.alias or not site.provider_config:
         return
-    from beesession.memcached_endpoints import ALIAS, of_provider_config
+    from beesession.memcached_endpoints import of_provider_config
 
     if ALIAS in caches.settings and _endpoints(site).servers != of_provider_config(site.provider_config).servers:
         yield warning(
@@ -34,11 +35,9 @@ def no_cache_clears_the_sessions(site: Site) -> Iterator[CheckMessage]:
     """W030: ``cache.clear()`` empties the whole server, whatever its KEY_PREFIX."""
     if site.engine != "memcache":
         return
-    from beesession.memcached_endpoints import session_alias
-
     ours = {*map(_place, _endpoints(site).servers)}
     for alias, entry in caches.settings.items():
-        is_another = alias != session_alias(site.options) or alias == "default"
+        is_another = alias != session_alias(site.options, caches.settings) or alias == "default"
         if is_another and not ours.isdisjoint(_places_of_cache(entry)):
             yield warning(
                 30,

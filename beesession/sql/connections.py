@@ -19,12 +19,10 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import ConnectionHandler, Error, load_backend
 
+from beesession.aliases import ALIAS, entry_named, session_alias
 from beesession.beego import dsn
 from beesession.conf import Options
 from beesession.sql.idle import IdleConnections, server_has_spoken
-
-ALIAS = "beesession"
-"""The DATABASES entry that is used when ``BEESESSION["ALIAS"]`` names none."""
 
 Entry = Mapping[str, Any]
 
@@ -57,10 +55,10 @@ class Database:
         :param entry_of: makes a DATABASES entry of a provider string
         :raises ImproperlyConfigured: nothing names a database, or what does cannot be used
         """
-        alias = options.alias or (ALIAS if ALIAS in connections.settings else None)
+        alias = session_alias(options, connections.settings)
         if alias is not None:
             origin = f"DATABASES[{alias!r}]"
-            entry = _entry_named(alias, options)
+            entry = entry_named(alias, options, "DATABASES", connections.settings)
         elif value:
             origin = f"{options.source}['PROVIDER_CONFIG']"
             try:
@@ -154,14 +152,6 @@ def _has_ended(connection: BaseDatabaseWrapper) -> bool:
             return server_has_spoken(fileno(connection))
     except Error:  # it was closed on this side
         return True
-
-
-def _entry_named(alias: str, options: Options) -> Entry:
-    entry = cast("Entry | None", connections.settings.get(alias))
-    if entry is None:
-        known = ", ".join(sorted(connections.settings))
-        raise ImproperlyConfigured(f"{options.source}['ALIAS']: DATABASES has no entry {alias!r}; it has {known}.")
-    return entry
 
 
 def _demand_usable(entry: Entry, origin: str, vendor: str) -> None:

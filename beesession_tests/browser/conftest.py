@@ -29,7 +29,7 @@ NewVisitor = Callable[..., Visitor]
 # For one module only: Playwright keeps an event loop in this thread, beside which other tests cannot run theirs.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    chromium = require_program("chromium", "chromium")
+    chromium = require_program("chromium-headless-shell", "chromium-headless-shell")
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=chromium, args=_QUIET)
         yield started

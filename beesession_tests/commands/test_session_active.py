@@ -15,13 +15,13 @@ from django.test import override_settings
 from beesession.management.base import outage
 from beesession.provider import Unavailable
 from beesession_tests.commands.conftest import HOUR, Terminal, run, stored
-from beesession_tests.engines import RunningEngine, engines_with
+from beesession_tests.engines import EACH_KIND, RunningEngine, engines_with
 from beesession_tests.servers import Servers, free_port
 
 SHARED = engines_with("active", "shareable")
 
 
-@pytest.mark.parametrize("engine", SHARED, indirect=True)
+@pytest.mark.parametrize("engine", [each for each in SHARED if each in EACH_KIND], indirect=True)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_watching_goes_on_until_it_is_stopped(
     engine: RunningEngine, process: Callable[..., subprocess.Popen[str]], number: signal.Signals

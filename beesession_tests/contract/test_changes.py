@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -135,15 +134,14 @@ NESTED = [
 ]
 
 
-@pytest.mark.parametrize(("change", "after"), NESTED, ids=[change.__name__.strip("_") for change, _ in NESTED])
-def test_a_change_inside_a_value_is_noticed_and_saved(
-    site: Site, change: Callable[[Visit], None], after: dict[str, Any]
-) -> None:
-    visit = _opened(site, nested={"list": [1, 2], "dict": {"deep": {"deeper": 1}}})
-    change(visit)
-    assert visit.modified is True
-    visit.save()
-    assert site.stored(visit.key) == {"nested": after}
+def test_a_change_inside_a_value_is_noticed_and_saved(site: Site, subtests: pytest.Subtests) -> None:
+    for change, after in NESTED:
+        with subtests.test(change.__name__.strip("_")):
+            visit = _opened(site, nested={"list": [1, 2], "dict": {"deep": {"deeper": 1}}})
+            change(visit)
+            assert visit.modified is True
+            visit.save()
+            assert site.stored(visit.key) == {"nested": after}
 
 
 def test_a_change_inside_a_value_is_noticed_again_after_a_save(site: Site) -> None:
@@ -177,16 +175,22 @@ def test_a_site_can_do_without_the_search_for_changes_inside_values(site: Site) 
     assert visit.modified is False
 
 
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [(1, True), (1, 1.0), (0, False), (1.0, True), ([1], [True]), ({"a": 0}, {"a": False}), ("", None), ([], {})],
-)
-def test_a_value_of_another_type_is_a_change_even_if_python_finds_it_equal(site: Site, before: Any, after: Any) -> None:
-    visit = _opened(site, value=before)
-    visit.set(value=after).save()
-    stored = site.stored(visit.key)["value"]
-    assert stored == after
-    assert repr(stored) == repr(after)
+ALIKE: list[tuple[Any, Any]] = [
+    *((1, True), (1, 1.0), (0, False), (1.0, True)),
+    *(([1], [True]), ({"a": 0}, {"a": False}), ("", None), ([], {})),
+]
+
+
+def test_a_value_of_another_type_is_a_change_even_if_python_finds_it_equal(
+    site: Site, subtests: pytest.Subtests
+) -> None:
+    for before, after in ALIKE:
+        with subtests.test(f"{before!r} to {after!r}"):
+            visit = _opened(site, value=before)
+            visit.set(value=after).save()
+            stored = site.stored(visit.key)["value"]
+            assert stored == after
+            assert repr(stored) == repr(after)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from django.test import override_settings
 
@@ -25,13 +25,15 @@ class Engine:
     """One engine, and how it is set up for a test.
 
     :ivar name: beego's name of it
-    :ivar provider_config: makes its PROVIDER_CONFIG, pointing at an empty store, from the servers and a directory of
-        the test's own
+    :ivar empty_store: empties its store, and returns the PROVIDER_CONFIG that leads there; given its server, and a
+        directory of the test's own
+    :ivar server: the property of ``Servers`` that is its server; "" where it has none
     :ivar is_sql: it connects through Django's database backends
     """
 
     name: str
-    provider_config: Callable[[Servers, Path], str]
+    empty_store: Callable[[Any, Path], str]
+    server: str = ""
     is_sql: bool = False
 
     def __str__(self) -> str:
@@ -52,6 +54,10 @@ class Engine:
     def capabilities(self) -> Capabilities:
         """What it promises."""
         return self.store_class.provider_class.capabilities
+
+    def provider_config(self, servers: Servers, directory: Path) -> str:
+        """Return a PROVIDER_CONFIG that leads to an empty store, in that directory or on that server."""
+        return self.empty_store(getattr(servers, self.server) if self.server else None, directory)
 
     @contextmanager
     def running(self, servers: Servers, directory: Path) -> Iterator[RunningEngine]:
@@ -101,78 +107,52 @@ class RunningEngine:
         return override_settings(BEESESSION={**self.settings, **keys})
 
 
-def _nothing(servers: Servers, directory: Path) -> str:
+class _Server(Protocol):
+    @property
+    def provider_config(self) -> str: ...
+    def flush(self) -> None: ...
+
+
+def _nothing(server: None, directory: Path) -> str:
     return ""
 
 
-def _directory(servers: Servers, directory: Path) -> str:
+def _directory(server: None, directory: Path) -> str:
     return str(directory / "sessions")
 
 
-def _redis(servers: Servers, directory: Path) -> str:
-    servers.redis.flush()
-    return f"{servers.redis.host}:{servers.redis.port}"
-
-
-def _redis_cluster(servers: Servers, directory: Path) -> str:
-    servers.redis_cluster.flush()
-    return servers.redis_cluster.provider_config
-
-
-def _redis_sentinel(servers: Servers, directory: Path) -> str:
-    servers.redis_sentinel.flush()
-    return servers.redis_sentinel.provider_config
-
-
-def _memcache(servers: Servers, directory: Path) -> str:
-    servers.memcached.flush()
-    return servers.memcached.provider_config
-
-
-def _couchbase(servers: Servers, directory: Path) -> str:
-    servers.couchbase.flush()
-    return servers.couchbase.provider_config
-
-
-def _ledis(servers: Servers, directory: Path) -> str:
-    servers.ledis.flush()
-    return servers.ledis.provider_config
-
-
-def _mysql(servers: Servers, directory: Path) -> str:
-    return _empty_table(servers.mariadb, MySQLDialect())
-
-
-def _postgresql(servers: Servers, directory: Path) -> str:
-    return _empty_table(servers.postgresql, PostgreSQLDialect())
-
-
-def _empty_table(server: MariaDBServer | PostgreSQLServer, dialect: Dialect) -> str:
-    for statement in dialect.layout.create:
-        server.execute(statement)
+def _flushed(server: _Server, directory: Path) -> str:
     server.flush()
     return server.provider_config
 
 
-def _ssdb(servers: Servers, directory: Path) -> str:
-    servers.ssdb.flush()
-    return servers.ssdb.provider_config
+def _table(dialect: Dialect) -> Callable[[MariaDBServer | PostgreSQLServer, Path], str]:
+    def empty_table(server: MariaDBServer | PostgreSQLServer, directory: Path) -> str:
+        for statement in dialect.layout.create:
+            server.execute(statement)
+        return _flushed(server, directory)
+
+    return empty_table
 
 
 ENGINES = [
     Engine("memory", _nothing),
     Engine("file", _directory),
     Engine("cookie", _nothing),
-    Engine("mysql", _mysql, is_sql=True),
-    Engine("postgresql", _postgresql, is_sql=True),
-    Engine("redis", _redis),
-    Engine("redis_cluster", _redis_cluster),
-    Engine("redis_sentinel", _redis_sentinel),
-    Engine("memcache", _memcache),
-    Engine("couchbase", _couchbase),
-    Engine("ledis", _ledis),
-    Engine("ssdb", _ssdb),
+    Engine("mysql", _table(MySQLDialect()), "mariadb", is_sql=True),
+    Engine("postgresql", _table(PostgreSQLDialect()), "postgresql", is_sql=True),
+    Engine("redis", _flushed, "redis"),
+    Engine("redis_cluster", _flushed, "redis_cluster"),
+    Engine("redis_sentinel", _flushed, "redis_sentinel"),
+    Engine("memcache", _flushed, "memcached"),
+    Engine("couchbase", _flushed, "couchbase"),
+    Engine("ledis", _flushed, "ledis"),
+    Engine("ssdb", _flushed, "ssdb"),
 ]
+
+
+EACH_KIND = [engine for engine in ENGINES if engine.name in {"memory", "cookie", "mysql", "redis"}]
+"""Engines that between them do all that one can do differently: inline, self-contained, in threads, natively async."""
 
 
 def engines_with(*capabilities: str) -> list[Engine]:

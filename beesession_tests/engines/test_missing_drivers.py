@@ -16,7 +16,8 @@ import pytest
 
 from beesession_tests.engines import ENGINES, Engine
 
-pytestmark = pytest.mark.slow
+# One worker of xdist, since the environment of the base install takes a while to make.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("drivers")]
 
 ROOT = Path(__file__).resolve().parents[2]
 

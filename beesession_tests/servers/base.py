@@ -31,6 +31,19 @@ def free_port() -> int:
         return port
 
 
+def eventually(holds: Callable[[], bool], within: float) -> None:
+    """Wait until something holds that servers have to agree on.
+
+    :param within: seconds
+    :raises ServerError: it does not hold in time
+    """
+    deadline = time.monotonic() + within
+    while not holds():
+        if time.monotonic() > deadline:
+            raise ServerError(f"the servers did not get ready within {within} s")
+        time.sleep(0.02)
+
+
 class Server(ABC):
     """A server process in the foreground, from ``start`` to ``stop``.
 

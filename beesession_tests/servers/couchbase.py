@@ -88,7 +88,7 @@ class CouchbaseServer(Server):
 
     # Faults -------------------------------------------------------------------------------------------------
 
-    def cut(self) -> int:
+    def disconnect_clients(self) -> int:
         """Once: break all connections; return how many there were. New ones are welcome."""
         return int(self._control("cut"))
 

@@ -52,6 +52,10 @@ class LedisServer(Server):
             with self.client(db) as client:
                 client.flushdb()
 
+    def disconnect_clients(self) -> None:
+        """End all connections from the server's side: by a restart, since LedisDB has no command for it."""
+        self.restart()
+
     def command_line(self) -> list[str]:
         ours = f"-addr {HOST}:{self.port} -databases {DATABASES} -ttl_check 1"
         return [str(self._program), *ours.split(), "-data_dir", str(self.directory / "data"), *self._options]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ssl
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
-from signal import SIGKILL, Signals
+from signal import SIGKILL, SIGUSR1, Signals
 from typing import Any, ClassVar
 
 from pymemcache.client.base import Client  # type: ignore[import-untyped, unused-ignore]
@@ -24,12 +25,13 @@ USER, PASSWORD = "bee", "pw-of-memcached"
 
 
 class MemcachedServer(Server):
-    """A memcached server. A restart empties it.
+    """A memcached server. A restart empties it, unless it is ``warm``.
 
     :param options: further arguments of memcached; they win over ours, except for the address
     :param certificate: it takes TLS connections, and no others, with this certificate
     :param authenticates: it demands USER and PASSWORD of a client, in the text protocol
     :param on_socket: it listens on a unix socket in its directory, and not on its port
+    :param warm: it has its items over a restart (``--memory-file``, which is meant for a RAM disk)
     """
 
     # There is nothing that it would save; asked gently, it takes up to a second.
@@ -43,6 +45,7 @@ class MemcachedServer(Server):
         certificate: Certificate | None = None,
         authenticates: bool = False,
         on_socket: bool = False,
+        warm: bool = False,
     ) -> None:
         super().__init__(directory)
         self._program = require_program("memcached", "memcached")
@@ -50,6 +53,7 @@ class MemcachedServer(Server):
         self._certificate = certificate
         self._authenticates = authenticates
         self._on_socket = on_socket
+        self._warm = warm
         self._clients = ExitStack()
 
     @property
@@ -88,6 +92,19 @@ class MemcachedServer(Server):
         """Remove all data."""
         self.admin.flush_all()
 
+    def disconnect_clients(self) -> None:
+        """End all connections from the server's side: by a restart, since memcached has no command for it."""
+        self.restart()
+
+    def restart(self) -> None:
+        """Stop the server and start it on the same port; if it is warm, with its items."""
+        if self._warm and self.process is not None:
+            self.process.send_signal(SIGUSR1)
+            self.process.wait()
+            # It takes its items up again only if, in whole seconds, time has passed.
+            time.sleep(1.1)
+        super().restart()
+
     def stop(self) -> None:
         """Stop the server; the connection of ``admin`` with it."""
         super().stop()
@@ -110,6 +127,8 @@ class MemcachedServer(Server):
         if self._certificate is not None:
             files = f"ssl_chain_cert={self._certificate.cert},ssl_key={self._certificate.key}"
             line += ["-Z", "-o", files]
+        if self._warm:
+            line += ["-e", str(self.directory / "items")]
         return [*line, *self._options]
 
     def answers(self) -> bool:
@@ -162,18 +181,12 @@ class MemcachedServers:
             node.flush()
 
 
-def memcached_server(
-    *options: str, certificate: Certificate | None = None, authenticates: bool = False, on_socket: bool = False
-) -> AbstractContextManager[MemcachedServer]:
+def memcached_server(*options: str, **arguments: Any) -> AbstractContextManager[MemcachedServer]:
     """Run a memcached server; skip the test when none is installed (with ``CI=true``: fail).
 
     The arguments are those of :class:`MemcachedServer`.
     """
-    return running(
-        lambda directory: MemcachedServer(
-            directory, options, certificate=certificate, authenticates=authenticates, on_socket=on_socket
-        )
-    )
+    return running(lambda directory: MemcachedServer(directory, options, **arguments))
 
 
 @contextmanager

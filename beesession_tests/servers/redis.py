@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +9,7 @@ from typing import Any
 
 import redis
 
-from beesession_tests.servers.base import Server, ServerError, running
+from beesession_tests.servers.base import Server, running
 from beesession_tests.skips import require_program
 
 
@@ -60,6 +58,10 @@ class RedisServer(Server):
         """Remove all data, of all databases."""
         self.admin.flushall()
 
+    def disconnect_clients(self) -> int:
+        """End each connection but ours and those of replicas from the server's side; return how many that were."""
+        return int(self.admin.client_kill_filter(_type="normal", skipme=True))
+
     def close(self) -> None:
         """Close the clients and stop the server for good."""
         self._clients.close()
@@ -77,19 +79,6 @@ class RedisServer(Server):
                 return True  # it is there, and wants a password
             except (redis.ConnectionError, redis.TimeoutError):
                 return False
-
-
-def eventually(holds: Callable[[], bool], within: float) -> None:
-    """Wait until something holds that servers have to agree on.
-
-    :param within: seconds
-    :raises ServerError: it does not hold in time
-    """
-    deadline = time.monotonic() + within
-    while not holds():
-        if time.monotonic() > deadline:
-            raise ServerError(f"the servers did not get ready within {within} s")
-        time.sleep(0.02)
 
 
 def redis_server(*options: str) -> AbstractContextManager[RedisServer]:

@@ -11,8 +11,8 @@ from typing import Any
 
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
-from beesession_tests.servers.base import HOST, ServerError, free_port
-from beesession_tests.servers.redis import RedisServer, eventually
+from beesession_tests.servers.base import HOST, ServerError, eventually, free_port
+from beesession_tests.servers.redis import RedisServer
 
 NODE_TIMEOUT = 1.5
 """Seconds of silence after which a node counts as dead."""
@@ -133,6 +133,10 @@ class RedisClusterServers:
         """Remove all data."""
         for node in self.masters():
             node.flush()
+
+    def disconnect_clients(self) -> int:
+        """End the clients' connections to the masters from the servers' side; return how many that were."""
+        return sum(node.disconnect_clients() for node in self.masters())
 
     def close(self) -> None:
         """Stop all nodes for good."""

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import redis
 
-from beesession_tests.servers.base import Server
-from beesession_tests.servers.redis import RedisServer, eventually
+from beesession_tests.servers.base import Server, eventually
+from beesession_tests.servers.redis import RedisServer
 from beesession_tests.skips import require_program
 
 NAME = "Bee.Master"
@@ -125,6 +125,10 @@ class RedisSentinelServers:
     def flush(self) -> None:
         """Remove all data."""
         self.master().flush()
+
+    def disconnect_clients(self) -> int:
+        """End the clients' connections to the master from the server's side; return how many that were."""
+        return self.master().disconnect_clients()
 
     def close(self) -> None:
         """Stop all of them for good."""

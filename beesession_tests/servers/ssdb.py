@@ -6,10 +6,11 @@ import sys
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
+from signal import SIGUSR1
 
 from beesession.ssdb_protocol import Client, SSDBError
 from beesession.ssdb_protocol import Server as Endpoint
-from beesession_tests.servers.base import Server, running
+from beesession_tests.servers.base import Server, eventually, running
 
 _PROGRAM = Path(__file__).with_name("ssdb_standin.py")
 
@@ -45,6 +46,13 @@ class SSDBServer(Server):
         (told,) = self.admin.send((b"info",))
         assert told is not None
         return int(told[told.index(name) + 1])
+
+    def disconnect_clients(self) -> None:
+        """End all connections from the server's side."""
+        assert self.process is not None
+        self.process.send_signal(SIGUSR1)
+        self.admin.close()
+        eventually(lambda: self.info(b"links") == 1, within=5)
 
     def close(self) -> None:
         """Close the client and stop the server for good."""

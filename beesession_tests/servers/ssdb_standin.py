@@ -13,6 +13,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable, Iterator
+from signal import SIGUSR1
 from typing import Any
 
 HOST = "127.0.0.1"
@@ -73,7 +74,7 @@ class StandIn:
     def __init__(self, password: bytes = b"") -> None:
         self.entries = Entries()
         self.password = password
-        self.links = 0
+        self.links: set[asyncio.StreamWriter] = set()
         self.calls = 0
         # Each command, and how many words it takes at least.
         self._commands: dict[bytes, tuple[int, Callable[..., Words]]] = {
@@ -165,24 +166,29 @@ class StandIn:
         return [b"ok"]
 
     def _info(self, *sections: bytes) -> Words:
-        return [b"ok", b"ssdb-server stand-in", b"links", b"%d" % self.links, b"total_calls", b"%d" % self.calls]
+        return [b"ok", b"ssdb-server stand-in", b"links", b"%d" % len(self.links), b"total_calls", b"%d" % self.calls]
 
     # The network ------------------------------------------------------------------------------------------
 
     async def serve(self, port: int) -> None:
-        """Listen on a port of this machine until the process ends."""
+        """Listen on a port of this machine until the process ends. SIGUSR1 breaks all connections."""
+        asyncio.get_running_loop().add_signal_handler(SIGUSR1, self._break_links)
         server = await asyncio.start_server(self._link, HOST, port, limit=LARGEST_REQUEST)
         async with server:
             await server.serve_forever()
 
+    def _break_links(self) -> None:
+        for writer in self.links:
+            writer.transport.abort()
+
     async def _link(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.links += 1
+        self.links.add(writer)
         try:
             await self._converse(reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError, ValueError):
             pass  # the client has gone, or speaks something else: SSDB closes the connection, too
         finally:
-            self.links -= 1
+            self.links.remove(writer)
             writer.close()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

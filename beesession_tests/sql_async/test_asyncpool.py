@@ -20,6 +20,8 @@ from beesession_tests.faults import Proxy, Stream
 from beesession_tests.servers import PostgreSQLServer, free_port
 from beesession_tests.sql_async.patience import eventually
 
+pytestmark = pytest.mark.xdist_group("postgresql")
+
 Run = Callable[..., Any]
 
 
@@ -165,6 +167,8 @@ def test_a_task_that_is_cancelled_while_it_waits_for_a_connection_sends_nothing(
     assert run(act, pool={"max_size": 1}) == [(1,)]
 
 
+@pytest.mark.slow
+@pytest.mark.crowd
 def test_a_thousand_statements_that_fail_leave_no_connection_in_use(run: Run, postgresql: PostgreSQLServer) -> None:
     async def act(pool: AsyncPool) -> tuple[int, list[Result]]:
         failing = (pool.execute(_statement("SELECT * FROM no_such_table")) for _ in range(1000))

@@ -84,6 +84,7 @@ def _locked(server: Server) -> Iterator[None]:
 
 
 @pytest.mark.slow
+@pytest.mark.crowd
 def test_a_thousand_requests_of_two_hundred_tasks_share_ten_connections(engine: RunningEngine, server: Server) -> None:
     keys = [_session(engine) for _ in range(200)]
     server.disconnect_clients()
@@ -101,6 +102,7 @@ def test_a_thousand_requests_of_two_hundred_tasks_share_ten_connections(engine: 
 
 
 @pytest.mark.slow
+@pytest.mark.crowd
 def test_a_thousand_requests_of_twenty_threads_need_twenty_connections_at_most(
     engine: RunningEngine, server: Server
 ) -> None:
@@ -117,6 +119,7 @@ def test_a_thousand_requests_of_twenty_threads_need_twenty_connections_at_most(
 
 
 @pytest.mark.slow
+@pytest.mark.crowd
 def test_a_thousand_reads_that_fail_leak_no_connection(engine: RunningEngine, server: Server) -> None:
     key = _session(engine)
 

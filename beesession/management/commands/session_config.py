@@ -13,9 +13,9 @@ from django.conf import settings
 from django.core.cache import caches
 from django.core.management.base import CommandError, CommandParser
 
+from beesession.aliases import ALIAS
 from beesession.beego.keys import BeegoConfigWarning
 from beesession.beego.manager import BeegoManager
-from beesession.beego.mapping import ALIAS
 from beesession.conf import Options
 from beesession.management import describe, doctor
 from beesession.management.base import SessionCommand, outage

@@ -67,6 +67,8 @@ def test_eight_threads_lose_no_update_and_share_one_handle(
     assert server.connections() == before + PER_HANDLE
 
 
+@pytest.mark.slow
+@pytest.mark.crowd
 def test_two_hundred_tasks_share_one_handle(provider: CouchbaseProvider, server: CouchbaseServer) -> None:
     stored(Verbs(provider, None))
     before = server.connections()

@@ -138,7 +138,7 @@ def test_the_sdk_logs_nothing_of_its_own_accord(
         verbs = form(make())
         stored(verbs)
         verbs.read("a" * 32)
-        server.cut()
+        server.disconnect_clients()
         verbs.read(SID)
         with pytest.raises(Unavailable):
             form(make(config(server, bucket="sesions"))).read(SID)

@@ -24,7 +24,7 @@ from beesession_tests.engines.redis_engine.traffic import (
     new_session,
 )  # fmt: skip
 from beesession_tests.servers import RedisClusterServers, redis_cluster
-from beesession_tests.servers.redis import eventually
+from beesession_tests.servers.base import eventually
 
 pytestmark = pytest.mark.slow
 
@@ -76,6 +76,7 @@ def on_its_way(cluster: RedisClusterServers) -> Iterator[Any]:
         node.ask("CLUSTER", "SETSLOT", SLOT, "NODE", target.id)
 
 
+@pytest.mark.crowd
 def test_a_slot_that_moves_under_load_costs_no_error_and_no_update(
     cluster: RedisClusterServers, sessions: type[SessionStore]
 ) -> None:

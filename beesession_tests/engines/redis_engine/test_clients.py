@@ -70,6 +70,7 @@ def limited(make: Make, place: Place) -> RedisProvider:
 
 
 @pytest.mark.slow
+@pytest.mark.crowd
 def test_a_thousand_requests_of_twenty_threads_keep_to_the_limit(limited: RedisProvider, server: RedisServer) -> None:
     verbs = Verbs(limited, None)
 
@@ -87,6 +88,7 @@ def test_a_thousand_requests_of_twenty_threads_keep_to_the_limit(limited: RedisP
 
 
 @pytest.mark.slow
+@pytest.mark.crowd
 def test_a_thousand_requests_of_two_hundred_tasks_keep_to_the_limit(
     limited: RedisProvider, server: RedisServer
 ) -> None:
@@ -123,6 +125,7 @@ def test_connections_that_an_operator_kills_between_requests_cost_nothing(
 
 
 @pytest.mark.slow
+@pytest.mark.crowd
 @pytest.mark.parametrize("outage", [False, True], ids=["error", "outage"])
 def test_a_thousand_requests_that_fail_leave_no_connection_behind(
     limited: RedisProvider, place: Place, outage: bool, monkeypatch: pytest.MonkeyPatch

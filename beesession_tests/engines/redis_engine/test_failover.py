@@ -23,7 +23,7 @@ from beesession_tests.engines.redis_engine.traffic import (
     new_session,
 )  # fmt: skip
 from beesession_tests.servers import RedisServer, redis_cluster, redis_sentinel
-from beesession_tests.servers.redis import eventually
+from beesession_tests.servers.base import eventually
 
 pytestmark = pytest.mark.slow
 
@@ -65,6 +65,7 @@ def site(request: pytest.FixtureRequest) -> Iterator[Site]:
             close_all()
 
 
+@pytest.mark.crowd
 def test_a_master_that_dies_under_load_costs_errors_for_a_moment_and_nothing_else(site: Site) -> None:
     store_class = site.store_class
     ended = [new_session(store_class, user="ann") for _ in range(20)]

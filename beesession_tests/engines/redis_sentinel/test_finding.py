@@ -18,7 +18,7 @@ from beesession.testing import Verbs
 from beesession_tests.engines.redis_engine.records import HOUR, SID, Form, Make, cache, stored
 from beesession_tests.monitor import commands
 from beesession_tests.servers import RedisSentinelServers, Servers, free_port, redis_sentinel, redis_server, running
-from beesession_tests.servers.redis import eventually
+from beesession_tests.servers.base import eventually
 from beesession_tests.servers.redis_sentinel import NAME, SentinelServer
 
 NEVER = 3600
