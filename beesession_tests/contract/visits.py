@@ -8,21 +8,23 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
 
 from beesession.conf import Options
 from beesession.delta import LOGIN
-from beesession.provider import Provider, Record
+from beesession.provider import Conflict, Gone, Provider, Record, Unavailable
 from beesession.testing import require
 
 VERBS = frozenset({"read", "create", "swap", "touch", "regenerate", "destroy"})
+SENT_ONCE = frozenset({"swap", "regenerate"})
 
 
 class Recorder:
-    """An engine's provider that notes which verbs were called.
+    """An engine's provider that notes which verbs were called, and may lose a reply.
 
     :ivar calls: the names of the verbs, as they were called: an async one is called ``"aread"``
     :ivar lifetimes: the lifetimes that were sent with them, in seconds
@@ -34,6 +36,14 @@ class Recorder:
         self.calls: list[str] = []
         self.lifetimes: list[float] = []
         self.seen: set[str] = set()
+        self._until_lost: int | None = None
+
+    def lose_reply(self, *, after: int = 0) -> None:
+        """Once: let the next write of a session run, and tell the caller that its reply was lost.
+
+        :param after: so many such writes are answered before
+        """
+        self._until_lost = after
 
     def __getattr__(self, name: str) -> Any:
         attribute = getattr(self._provider, name)
@@ -48,15 +58,36 @@ class Recorder:
             self.seen.update(arg.sid for arg in args if isinstance(arg, Record) and arg.sid)
             if isinstance(args[-1], (int, float)):
                 self.lifetimes.append(args[-1])
-            return verb(*args)
+            if name.removeprefix("a") not in SENT_ONCE or not self._loses():
+                return verb(*args)
+            if name not in VERBS:
+                return _lost(verb(*args))
+            with suppress(Conflict, Gone):
+                verb(*args)
+            raise Unavailable("The reply was lost.")
 
         return noting
+
+    def _loses(self) -> bool:
+        if self._until_lost is None:
+            return False
+        self._until_lost -= 1
+        if self._until_lost >= 0:
+            return False
+        self._until_lost = None
+        return True
 
     def taken(self) -> list[str]:
         """Return the verbs called so far, whichever form they had, and begin anew."""
         names = [name if name in VERBS else name.removeprefix("a") for name in self.calls]
         self.calls.clear()
         return names
+
+
+async def _lost(reply: Coroutine[Any, Any, Record]) -> Record:
+    with suppress(Conflict, Gone):
+        await reply
+    raise Unavailable("The reply was lost.")
 
 
 class Visit:

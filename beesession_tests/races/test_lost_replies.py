@@ -1,4 +1,7 @@
-"""Send once: a write whose reply is lost has run once, and whoever sent it hears that its fate is unknown."""
+"""Send once, on the wire: a write whose reply is lost has run once, and its fate is told as unknown.
+
+What the session makes of that is for the contract, on each engine: ``contract/test_lost_replies.py``.
+"""
 
 from __future__ import annotations
 
@@ -94,18 +97,6 @@ def test_a_write_whose_reply_is_lost_has_run_once(engine: RunningEngine, behind:
     assert engine.SessionStore(key)["count"] == 1
 
 
-def test_to_save_again_after_a_lost_reply_finds_the_own_write_and_loses_nothing(
-    engine: RunningEngine, behind: Any, proxy: Proxy, save: Any
-) -> None:
-    key = _session(engine)
-    store = behind(key)
-    store["mine"] = 1
-    _unanswered(proxy, save, store)
-    store["more"] = 2
-    save(store)
-    assert dict(engine.SessionStore(key).items()) == {"count": 0, "mine": 1, "more": 2}
-
-
 def test_a_rotation_whose_reply_is_lost_leaves_no_two_keys_that_open_the_session(
     engine: RunningEngine, behind: Any, proxy: Proxy
 ) -> None:
@@ -118,55 +109,3 @@ def test_a_rotation_whose_reply_is_lost_leaves_no_two_keys_that_open_the_session
     assert engine.provider.active().number == before
     with pytest.raises(SessionGone):
         engine.SessionStore(key).save()
-
-
-def test_to_save_again_after_a_lost_reply_does_not_count_twice(
-    engine: RunningEngine, behind: Any, proxy: Proxy, save: Any
-) -> None:
-    key = _session(engine)
-    store = behind(key)
-    store["count"] += 1
-    _unanswered(proxy, save, store)
-    save(store)
-    assert engine.SessionStore(key)["count"] == 1
-
-
-def test_to_save_again_after_a_lost_reply_keeps_what_was_merged(
-    engine: RunningEngine, behind: Any, proxy: Proxy, save: Any
-) -> None:
-    key = _session(engine)
-    mine, theirs = behind(key), engine.SessionStore(key)
-    mine["count"] += 1
-    theirs["count"] += 5
-    theirs["theirs"] = 1
-    theirs.save()
-    proxy.lose_reply("EVALSHA", after=1)
-    with pytest.raises(Unavailable):
-        save(mine)
-    mine["later"] = 1
-    save(mine)
-    assert dict(engine.SessionStore(key).items()) == {"count": 6, "theirs": 1, "later": 1}
-
-
-def test_to_rotate_after_a_lost_reply_does_not_count_twice(
-    engine: RunningEngine, behind: Any, proxy: Proxy, save: Any
-) -> None:
-    key = _session(engine)
-    store = behind(key)
-    store["count"] += 1
-    _unanswered(proxy, save, store)
-    store.cycle_key()
-    assert engine.SessionStore(store.session_key)["count"] == 1
-    assert engine.provider.read(key) is None
-
-
-def test_a_rotation_whose_reply_was_lost_is_found_by_the_next_save(
-    engine: RunningEngine, behind: Any, proxy: Proxy, save: Any
-) -> None:
-    key = _session(engine)
-    store = behind(key)
-    store["count"] += 1
-    _unanswered(proxy, type(store).cycle_key, store)
-    save(store)
-    assert store.session_key != key
-    assert engine.SessionStore(store.session_key)["count"] == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,12 @@ class LedisServer(Server):
         for db in range(DATABASES):
             with self.client(db) as client:
                 client.flushdb()
+
+    def connections(self) -> int:
+        """Return how many clients are connected; the one that asks does not count."""
+        time.sleep(0.05)  # what was closed a moment ago may still be counted
+        with self.client() as client:
+            return int(client.info("server")["resp_client_num"]) - 1
 
     def disconnect_clients(self) -> None:
         """End all connections from the server's side: by a restart, since LedisDB has no command for it."""

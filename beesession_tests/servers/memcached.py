@@ -92,6 +92,10 @@ class MemcachedServer(Server):
         """Remove all data."""
         self.admin.flush_all()
 
+    def connections(self) -> int:
+        """Return how many clients are connected; ``admin`` does not count, nor does the server's own listener."""
+        return int(self.admin.stats()[b"curr_connections"]) - 2
+
     def disconnect_clients(self) -> None:
         """End all connections from the server's side: by a restart, since memcached has no command for it."""
         self.restart()
@@ -174,6 +178,15 @@ class MemcachedServers:
         """
         (node,) = [node for node in self.nodes if node.admin.get(key) is not None]
         return node
+
+    def connections(self) -> int:
+        """Return how many clients are connected to the nodes, but for ours."""
+        return sum(node.connections() for node in self.nodes)
+
+    def disconnect_clients(self) -> None:
+        """End all connections from the servers' side: by a restart of each node."""
+        for node in self.nodes:
+            node.disconnect_clients()
 
     def flush(self) -> None:
         """Remove all data, of all nodes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import AbstractContextManager, ExitStack
 from functools import cached_property
 from pathlib import Path
@@ -58,14 +59,24 @@ class RedisServer(Server):
         """Remove all data, of all databases."""
         self.admin.flushall()
 
+    def connections(self) -> int:
+        """Return how many clients are connected, but for ``admin``, replicas and sentinels."""
+        time.sleep(0.05)  # what was closed a moment ago may still be listed
+        return len(self._client_ids())
+
     def disconnect_clients(self) -> int:
-        """End each connection but ours and those of replicas from the server's side; return how many that were."""
-        return int(self.admin.client_kill_filter(_type="normal", skipme=True))
+        """End these connections from the server's side; return how many that were."""
+        return sum(bool(self.admin.client_kill_filter(_id=number)) for number in self._client_ids())
 
     def close(self) -> None:
         """Close the clients and stop the server for good."""
         self._clients.close()
         self.stop()
+
+    def _client_ids(self) -> list[str]:
+        own = str(self.admin.client_id())
+        listed = self.admin.client_list(_type="normal")
+        return [each["id"] for each in listed if each["id"] != own and "sentinel-" not in each["name"]]
 
     def command_line(self) -> list[str]:
         ours = f"--port {self.port} --bind {self.host} --appendonly no --daemonize no --loglevel warning"

@@ -134,6 +134,10 @@ class RedisClusterServers:
         for node in self.masters():
             node.flush()
 
+    def connections(self) -> int:
+        """Return how many clients are connected to the masters, but for ours."""
+        return sum(node.connections() for node in self.masters())
+
     def disconnect_clients(self) -> int:
         """End the clients' connections to the masters from the servers' side; return how many that were."""
         return sum(node.disconnect_clients() for node in self.masters())

@@ -126,6 +126,10 @@ class RedisSentinelServers:
         """Remove all data."""
         self.master().flush()
 
+    def connections(self) -> int:
+        """Return how many clients are connected to the master, but for ours."""
+        return self.master().connections()
+
     def disconnect_clients(self) -> int:
         """End the clients' connections to the master from the server's side; return how many that were."""
         return self.master().disconnect_clients()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
@@ -46,6 +47,11 @@ class SSDBServer(Server):
         (told,) = self.admin.send((b"info",))
         assert told is not None
         return int(told[told.index(name) + 1])
+
+    def connections(self) -> int:
+        """Return how many clients are connected; ``admin`` does not count."""
+        time.sleep(0.05)  # what was closed a moment ago may still be counted
+        return self.info(b"links") - 1
 
     def disconnect_clients(self) -> None:
         """End all connections from the server's side."""

@@ -85,41 +85,6 @@ def _locked(server: Server) -> Iterator[None]:
 
 @pytest.mark.slow
 @pytest.mark.crowd
-def test_a_thousand_requests_of_two_hundred_tasks_share_ten_connections(engine: RunningEngine, server: Server) -> None:
-    keys = [_session(engine) for _ in range(200)]
-    server.disconnect_clients()
-
-    async def task(key: str) -> None:
-        for _ in range(5):
-            await _avisit(engine, key)
-
-    async def crowd() -> int:
-        await asyncio.gather(*map(task, keys))
-        return len(server.connections())
-
-    assert asyncio.run(crowd()) <= SIZE
-    assert [_count(engine, key) for key in keys] == [5] * 200
-
-
-@pytest.mark.slow
-@pytest.mark.crowd
-def test_a_thousand_requests_of_twenty_threads_need_twenty_connections_at_most(
-    engine: RunningEngine, server: Server
-) -> None:
-    keys = [_session(engine) for _ in range(20)]
-
-    def thread(key: str) -> None:
-        for _ in range(50):
-            _visit(engine, key)
-
-    with ThreadPoolExecutor(20) as threads:
-        list(threads.map(thread, keys))
-        assert len(server.connections()) <= 20
-    assert [_count(engine, key) for key in keys] == [50] * 20
-
-
-@pytest.mark.slow
-@pytest.mark.crowd
 def test_a_thousand_reads_that_fail_leak_no_connection(engine: RunningEngine, server: Server) -> None:
     key = _session(engine)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -45,10 +44,3 @@ def everything(admin: Any) -> list[bytes]:
     """Return the keys of all entries."""
     _, keys = admin.execute_command("XSCAN", "KV", "", "COUNT", 10_000)
     return list(keys)
-
-
-def connections(server: LedisServer) -> int:
-    """Return how many clients are connected; the one that asks does not count."""
-    time.sleep(0.05)  # what was closed a moment ago may still be counted
-    with server.client() as client:
-        return int(client.info("server")["resp_client_num"]) - 1

@@ -25,7 +25,6 @@ from beesession_tests.engines.ledis_engine.records import (
     Form,
     Make,
     cache,
-    connections,
     on,
     stored,
     teach_all_scripts,
@@ -98,7 +97,7 @@ def test_a_silent_server_costs_less_than_ten_seconds_by_default(make: Make) -> N
 
 
 def test_twenty_threads_share_the_connections_of_a_small_pool(make: Make, server: LedisServer) -> None:
-    before = connections(server)
+    before = server.connections()
     pool = {"CONNECTION_POOL_KWARGS": {"max_connections": 3}}
     with override_settings(CACHES={"sessions": cache(f"redis://{server.host}:{server.port}/0", **pool)}):
         provider = make("", alias="sessions")
@@ -106,14 +105,14 @@ def test_twenty_threads_share_the_connections_of_a_small_pool(make: Make, server
     with ThreadPoolExecutor(20) as threads:
         found = list(threads.map(lambda _: provider.read(SID), range(400)))
     assert [record.data for record in found if record] == [b"data"] * 400
-    assert connections(server) <= before + 3
+    assert server.connections() <= before + 3
 
 
 def test_event_loops_leave_no_connection_behind(make: Make, server: LedisServer) -> None:
-    provider, before = make(), connections(server)
+    provider, before = make(), server.connections()
     for _ in range(20):
         asyncio.run(provider.aread(SID))
-    assert connections(server) == before
+    assert server.connections() == before
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")

@@ -27,9 +27,3 @@ def commands(*servers: MemcachedServer) -> Iterator[list[str]]:
     for server, size in zip(servers, sizes, strict=True):
         printed = server.log.read_bytes()[size:].decode(errors="replace")
         found += [name for name in _COMMAND.findall(printed) if name not in _NO_COMMAND]
-
-
-def connections(*servers: MemcachedServer) -> int:
-    """Return how many clients are connected; the one that asks does not count."""
-    # memcached counts its own listener.
-    return sum(int(server.admin.stats()[b"curr_connections"]) - 2 for server in servers)

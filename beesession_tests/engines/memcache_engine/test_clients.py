@@ -12,14 +12,13 @@ import pytest
 
 from beesession.provider import Conflict, Gone, Record, Unavailable
 from beesession.testing import Verbs
-from beesession_tests.engines.memcache_engine.log import connections
 from beesession_tests.engines.memcache_engine.records import HOUR, NEW_SID, SID, Make, stored
 from beesession_tests.faults import Proxy
 from beesession_tests.servers import MemcachedServer, MemcachedServers
 
 
 def test_twenty_threads_leave_no_more_connections_than_are_configured(make: Make, nodes: MemcachedServers) -> None:
-    before = connections(*nodes.nodes)
+    before = nodes.connections()
     provider = make({"save_path": nodes.provider_config, "pool_size": 5})
 
     def visit(number: int) -> None:
@@ -31,28 +30,28 @@ def test_twenty_threads_leave_no_more_connections_than_are_configured(make: Make
 
     with ThreadPoolExecutor(20) as threads:
         list(threads.map(visit, range(20)))
-    assert connections(*nodes.nodes) <= before + 2 * 5
+    assert nodes.connections() <= before + 2 * 5
     provider.close()
 
 
 def test_one_thread_uses_one_connection_whatever_the_size_of_the_pool(make: Make, server: MemcachedServer) -> None:
-    before = connections(server)
+    before = server.connections()
     verbs = Verbs(make(server.provider_config), None)
     for number in range(30):
         stored(verbs, sid=f"{number:032x}")
-    assert connections(server) == before + 1
+    assert server.connections() == before + 1
 
 
 def test_tasks_take_turns_when_all_connections_are_in_use(make: Make, server: MemcachedServer) -> None:
     provider = make({"save_path": server.provider_config, "pool_size": 2})
     stored(Verbs(provider, None))
-    before = connections(server)
+    before = server.connections()
 
     async def read_at_once() -> list[Record | None]:
         return await asyncio.gather(*(provider.aread(SID) for _ in range(100)))
 
     assert [record.data for record in asyncio.run(read_at_once()) if record] == [b"data"] * 100
-    assert connections(server) <= before + 1
+    assert server.connections() <= before + 1
 
 
 def test_who_gets_no_connection_in_time_hears_that_the_store_is_unavailable(make: Make, proxy: Proxy) -> None:
@@ -148,17 +147,17 @@ def test_a_child_process_does_not_share_the_connections_of_its_parent(make: Make
     for _ in range(200):
         assert parent.data(SID) == b"parent"
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    before = connections(*nodes.nodes)
+    before = nodes.connections()
     assert parent.swap(SID, record, b"after", HOUR).data == b"after"
-    assert connections(*nodes.nodes) == before
+    assert nodes.connections() == before
     assert provider.active().number == 201
 
 
 def test_closing_the_provider_closes_its_connections(make: Make, nodes: MemcachedServers) -> None:
-    before = connections(*nodes.nodes)
+    before = nodes.connections()
     provider = make()
     for number in range(10):
         provider.read(f"{number:032x}")
-    assert connections(*nodes.nodes) == before + 2
+    assert nodes.connections() == before + 2
     provider.close()
-    assert connections(*nodes.nodes) == before
+    assert nodes.connections() == before

@@ -20,7 +20,6 @@ from beesession.conf import Options
 from beesession.memcached_endpoints import endpoints, of_provider_config
 from beesession.provider import Unavailable
 from beesession.testing import Verbs
-from beesession_tests.engines.memcache_engine.log import connections
 from beesession_tests.engines.memcache_engine.records import HOUR, SID, Form, Make, cache, stored
 from beesession_tests.servers import MemcachedServer, MemcachedServers, memcached_server
 from beesession_tests.servers.certificates import Certificate, certificate
@@ -120,11 +119,11 @@ def test_a_unix_socket_works(make: Make, form: Form) -> None:
 
 
 def test_nothing_is_connected_before_the_first_use(make: Make, server: MemcachedServer) -> None:
-    before = connections(server)
+    before = server.connections()
     provider = make(server.provider_config)
-    assert connections(server) == before
+    assert server.connections() == before
     provider.read(SID)
-    assert connections(server) == before + 1
+    assert server.connections() == before + 1
 
 
 # Which configuration counts ----------------------------------------------------------------------------------

@@ -14,7 +14,6 @@ from redis.crc import key_slot
 
 from beesession.binding import close_all
 from beesession.engines.redis_cluster import SessionStore
-from beesession_tests.engines.redis_engine.network import connections
 from beesession_tests.engines.redis_engine.records import Form, Make
 from beesession_tests.engines.redis_engine.traffic import (
     REQUESTS_PER_SECOND,
@@ -144,11 +143,11 @@ def test_after_a_move_one_command_is_redirected_and_the_others_go_straight(
 def test_a_node_that_has_left_the_cluster_is_let_go_of(make: Make, form: Form) -> None:
     with redis_cluster(replicated=False) as cluster:
         left, *others = cluster.nodes
-        before = connections(left)
+        before = left.connections()
         provider = make(f"{others[0].host}:{others[0].port}")
         verbs = form(provider)
         records = [verbs.store() for _ in range(30)]
-        assert connections(left) > before
+        assert left.connections() > before
         first, last, *_ = next(each for each in left.ask("CLUSTER", "SLOTS") if each[2][1] == left.port)
         for node in cluster.nodes:
             node.ask("CLUSTER", "DELSLOTSRANGE", first, last)
@@ -158,4 +157,4 @@ def test_a_node_that_has_left_the_cluster_is_let_go_of(make: Make, form: Form) -
         assert 0 < len([record for record in found if record is None]) < 30  # what was on it has gone with it
         gc.collect()
         assert verbs.data(records[0].sid) in (None, b"data")  # so that a loop has a turn
-        assert connections(left) == before
+        assert left.connections() == before

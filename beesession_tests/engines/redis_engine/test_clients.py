@@ -18,7 +18,6 @@ from beesession.engines.redis import RedisProvider
 from beesession.provider import Conflict, Gone, Record, Unavailable
 from beesession.testing import Verbs
 from beesession_tests.engines import RunningEngine
-from beesession_tests.engines.redis_engine.network import connections, cut_connections
 from beesession_tests.engines.redis_engine.places import Place
 from beesession_tests.engines.redis_engine.records import HOUR, NEW_SID, SID, Form, Make, cache, only_redis, stored
 from beesession_tests.faults import Proxy
@@ -50,10 +49,10 @@ def test_callers_wait_for_a_connection_of_a_pool_that_is_used_up(make: Make, pro
 def test_more_tasks_than_connections_take_turns(make: Make, place: Place, server: RedisServer) -> None:
     provider = make({**place.members, "poolsize": 3})
     stored(Verbs(provider, None))
-    before = connections(server)
+    before = server.connections()
 
     async def read_at_once() -> tuple[list[Record | None], int]:
-        return await asyncio.gather(*(provider.aread(SID) for _ in range(300))), connections(server)
+        return await asyncio.gather(*(provider.aread(SID) for _ in range(300))), server.connections()
 
     found, during = asyncio.run(read_at_once())
     assert [record.data for record in found if record] == [b"data"] * 300
@@ -79,12 +78,12 @@ def test_a_thousand_requests_of_twenty_threads_keep_to_the_limit(limited: RedisP
         verbs.swap(sid, stored(verbs, sid=sid), b"new", HOUR)
         return verbs.data(sid)
 
-    before = connections(server)
+    before = server.connections()
     with ThreadPoolExecutor(20) as threads:
         assert set(threads.map(request, range(REQUESTS))) == {b"new"}
-    assert 1 <= connections(server) - before <= LIMIT
+    assert 1 <= server.connections() - before <= LIMIT
     limited.close()
-    assert connections(server) == before
+    assert server.connections() == before
 
 
 @pytest.mark.slow
@@ -101,11 +100,11 @@ def test_a_thousand_requests_of_two_hundred_tasks_keep_to_the_limit(
 
     async def visitors() -> int:
         await asyncio.gather(*map(visitor, range(200)))
-        return connections(server)
+        return server.connections()
 
-    before = connections(server)
+    before = server.connections()
     assert 1 <= asyncio.run(visitors()) - before <= LIMIT
-    assert connections(server) == before
+    assert server.connections() == before
     assert server.admin.dbsize() == REQUESTS
 
 
@@ -117,7 +116,7 @@ def test_connections_that_an_operator_kills_between_requests_cost_nothing(
     records = [verbs.store() for _ in range(10)]
     killed = 0
     for number in range(5):
-        killed += sum(cut_connections(server) for server in masters_of(engine, servers))
+        killed += sum(server.disconnect_clients() for server in masters_of(engine, servers))
         records = [verbs.swap(record.sid, record, b"%d" % number, HOUR) for record in records]
         records = [verbs.regenerate(record.sid, verbs.new_sid(), record, record.data, HOUR) for record in records]
     assert killed >= 5
@@ -132,7 +131,7 @@ def test_a_thousand_requests_that_fail_leave_no_connection_behind(
 ) -> None:
     monkeypatch.setattr("beesession.engines.redis.PATIENCE", 0)
     place.server.admin.rpush(SID, "no session")
-    before = connections(place.server)
+    before = place.server.connections()
     if outage:
         place.proxy.refuse()
 
@@ -151,7 +150,7 @@ def test_a_thousand_requests_that_fail_leave_no_connection_behind(
     if outage:
         place.proxy.heal()
     assert Verbs(limited, None).data(NEW_SID) is None
-    assert 1 <= connections(place.server) - before <= LIMIT
+    assert 1 <= place.server.connections() - before <= LIMIT
 
 
 def test_eight_threads_lose_no_update(provider: RedisProvider) -> None:
@@ -196,7 +195,7 @@ def test_a_late_write_never_brings_a_destroyed_session_back(provider: RedisProvi
 
 
 def test_fifty_event_loops_leave_no_connection_and_no_warning(provider: RedisProvider, server: RedisServer) -> None:
-    before = connections(server)
+    before = server.connections()
     gc.collect()  # what other tests have left behind must not be found here
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -204,57 +203,57 @@ def test_fifty_event_loops_leave_no_connection_and_no_warning(provider: RedisPro
             asyncio.run(provider.aread(SID))
         gc.collect()
     assert [str(each.message) for each in caught if each.category is ResourceWarning] == []
-    assert connections(server) == before
+    assert server.connections() == before
 
 
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 def test_clients_of_loops_that_were_closed_bare_are_dropped_at_the_next_look_up(
     provider: RedisProvider, server: RedisServer
 ) -> None:
-    before = connections(server)
+    before = server.connections()
     for _ in range(5):
         loop = asyncio.new_event_loop()
         loop.run_until_complete(provider.aread(SID))
         loop.close()
-        assert connections(server) <= before + 1
+        assert server.connections() <= before + 1
     asyncio.run(provider.aread(SID))
-    assert connections(server) == before
+    assert server.connections() == before
 
 
 def test_one_loop_has_one_client_for_all_its_tasks(provider: RedisProvider, server: RedisServer) -> None:
-    before = connections(server)
+    before = server.connections()
 
     async def read_ten_times_in_turn() -> int:
         for _ in range(10):
             await asyncio.ensure_future(provider.aread(SID))
-        return connections(server)
+        return server.connections()
 
     assert asyncio.run(read_ten_times_in_turn()) == before + 1
 
 
 def test_closing_the_provider_closes_what_running_loops_hold(make: Make, server: RedisServer) -> None:
-    before = connections(server)
+    before = server.connections()
     provider = make()
 
     async def close_while_it_is_in_use() -> int:
         await provider.aread(SID)
         await asyncio.to_thread(provider.read, SID)
-        assert connections(server) == before + 2
+        assert server.connections() == before + 2
         provider.close()
         await asyncio.sleep(0.1)
-        return connections(server)
+        return server.connections()
 
     assert asyncio.run(close_while_it_is_in_use()) == before
 
 
 def test_closing_the_provider_closes_what_idle_loops_hold(make: Make, server: RedisServer) -> None:
-    before = connections(server)
+    before = server.connections()
     provider = make()
     loop = asyncio.new_event_loop()
     loop.run_until_complete(provider.aread(SID))
-    assert connections(server) == before + 1
+    assert server.connections() == before + 1
     provider.close()
-    assert connections(server) == before
+    assert server.connections() == before
     loop.close()
 
 

@@ -12,7 +12,6 @@ from beesession.engines.redis import RedisProvider
 from beesession.exceptions import SessionTooLarge
 from beesession.provider import Conflict, Record
 from beesession.testing import ProviderContract, Verbs
-from beesession_tests.engines.redis_engine.network import connections
 from beesession_tests.engines.redis_engine.places import Place
 from beesession_tests.engines.redis_engine.records import (
     HOUR,
@@ -148,11 +147,11 @@ def test_a_server_that_forgot_the_scripts_is_sent_them_once(verbs: Verbs, admin:
 
 
 def test_nothing_is_connected_before_the_first_use(make: Make, server: RedisServer) -> None:
-    before = connections(server)
+    before = server.connections()
     provider = make()
-    assert connections(server) == before
+    assert server.connections() == before
     provider.read(SID)
-    assert connections(server) == before + 1
+    assert server.connections() == before + 1
 
 
 def test_active_counts_strings_behind_the_prefix_that_are_named_like_sessions(

@@ -22,12 +22,6 @@ from beesession_tests.faults import Proxy
 from beesession_tests.servers import HOST, SSDBServer, ssdb_server
 
 
-def links(server: SSDBServer) -> int:
-    """Return how many clients are connected; the one that asks does not count."""
-    time.sleep(0.05)  # what was closed a moment ago may still be counted
-    return server.info(b"links") - 1
-
-
 @contextmanager
 def answering(answer: bytes) -> Iterator[tuple[int, list[int]]]:
     """Run a server that answers whatever it is asked with these bytes, and hangs up. Gives its port, and its calls."""
@@ -52,23 +46,23 @@ def answering(answer: bytes) -> Iterator[tuple[int, list[int]]]:
 
 def test_nothing_is_connected_before_the_first_use(make: Make, server: SSDBServer) -> None:
     server.info(b"links")
-    before = links(server)
+    before = server.connections()
     provider = make()
-    assert links(server) == before
+    assert server.connections() == before
     provider.read(SID)
-    assert links(server) == before + 1
+    assert server.connections() == before + 1
     provider.close()
-    assert links(server) == before
+    assert server.connections() == before
 
 
 def test_twenty_threads_share_the_connections_of_a_small_pool(make: Make, server: SSDBServer) -> None:
-    before = links(server)
+    before = server.connections()
     provider = make({"host": server.host, "port": server.port, "pool_size": 3})
     stored(provider)
     with ThreadPoolExecutor(20) as threads:
         found = list(threads.map(lambda _: data_of(provider), range(400)))
     assert found == [b"data"] * 400
-    assert before < links(server) <= before + 3
+    assert before < server.connections() <= before + 3
 
 
 def test_more_tasks_than_connections_take_turns(make: Make, server: SSDBServer) -> None:
@@ -90,12 +84,12 @@ def test_who_waits_too_long_for_a_connection_is_told_so(server: SSDBServer) -> N
 
 
 def test_a_connection_in_use_is_closed_when_it_is_free(server: SSDBServer) -> None:
-    before = links(server)
+    before = server.connections()
     client = Client(Server(server.host, server.port))
     with client._pool().connection() as connection:
         client.close()
         assert connection.exchange([(b"ping",)]) == [[b"ok"]]
-    assert links(server) == before
+    assert server.connections() == before
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
