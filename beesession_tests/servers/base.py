@@ -31,8 +31,8 @@ def free_port() -> int:
         return port
 
 
-def eventually(holds: Callable[[], bool], within: float) -> None:
-    """Wait until something holds that servers have to agree on.
+def eventually(holds: Callable[[], bool], within: float = 5) -> None:
+    """Wait until something holds that servers see, or agree on, in their own time.
 
     :param within: seconds
     :raises ServerError: it does not hold in time
@@ -40,7 +40,7 @@ def eventually(holds: Callable[[], bool], within: float) -> None:
     deadline = time.monotonic() + within
     while not holds():
         if time.monotonic() > deadline:
-            raise ServerError(f"the servers did not get ready within {within} s")
+            raise ServerError(f"the servers did not come to it within {within} s")
         time.sleep(0.02)
 
 

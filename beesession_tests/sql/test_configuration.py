@@ -15,6 +15,7 @@ from MySQLdb.constants import CLIENT  # type: ignore[import-untyped, unused-igno
 from beesession.conf import Options
 from beesession.exceptions import SessionTooLarge
 from beesession.sql.provider import SQLProvider
+from beesession_tests.servers.base import eventually
 from beesession_tests.sql.databases import (
     ALIAS,
     HOUR,
@@ -27,7 +28,6 @@ from beesession_tests.sql.databases import (
     database_entry,
     stored,
 )
-from beesession_tests.sql_async.patience import eventually
 
 MYSQL = [kind for kind in KINDS if kind.is_mysql]
 
@@ -85,7 +85,7 @@ def test_threads_that_end_leave_no_connection_behind(server: Server, provider: S
         thread.join()
     assert len(server.connections()) == 1
     provider.close()
-    assert eventually(lambda: server.connections() == [])
+    eventually(lambda: server.connections() == [])
 
 
 # What is refused ------------------------------------------------------------------------------------------------

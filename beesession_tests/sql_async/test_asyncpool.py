@@ -18,7 +18,7 @@ from beesession.sql.asyncpool import AsyncPool
 from beesession.sql.statements import DEADLINE, Result, Statement
 from beesession_tests.faults import Proxy, Stream
 from beesession_tests.servers import PostgreSQLServer, free_port
-from beesession_tests.sql_async.patience import eventually
+from beesession_tests.servers.base import eventually
 
 pytestmark = pytest.mark.xdist_group("postgresql")
 
@@ -122,7 +122,7 @@ def test_a_role_that_is_refused_leaves_no_connection(run: Run, postgresql: Postg
                 await pool.execute(_statement("SELECT 1"))
 
     run(act, assume_role="nobody-of-that-name")
-    assert eventually(lambda: postgresql.connections() == [])
+    eventually(lambda: postgresql.connections() == [])
 
 
 def test_a_connection_that_the_server_ended_is_replaced_before_anything_is_sent(
@@ -232,7 +232,7 @@ def test_a_closed_pool_closes_what_was_in_use_when_it_is_given_back(
         assert (await slow).rowcount == 1
 
     asyncio.run(main())
-    assert eventually(lambda: postgresql.connections() == [])
+    eventually(lambda: postgresql.connections() == [])
 
 
 @pytest.mark.parametrize("silent", [False, True], ids=["answering", "silent"])
@@ -253,5 +253,5 @@ def test_a_loop_that_ends_in_the_middle_of_a_statement_ends_its_connection(
             return sleeping
 
         assert asyncio.run(main()).cancelled()
-        assert eventually(lambda: postgresql.connections() == [])
+        eventually(lambda: postgresql.connections() == [])
     assert caplog.records == []

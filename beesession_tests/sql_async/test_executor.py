@@ -13,7 +13,7 @@ from django.db.utils import OperationalError
 
 from beesession.sql import executor as module
 from beesession.sql.executor import SIZE, BoundedExecutor, sync_code_waits
-from beesession_tests.sql_async.patience import eventually
+from beesession_tests.servers.base import eventually
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_threads_end_with_the_executor(executor: BoundedExecutor) -> None:
     thread = asyncio.run(executor.run(threading.current_thread))
     assert thread.is_alive()
     executor.close()
-    assert eventually(lambda: not thread.is_alive())
+    eventually(lambda: not thread.is_alive())
 
 
 def _all_busy(executor: BoundedExecutor, release: threading.Event) -> list[asyncio.Task[bool]]:

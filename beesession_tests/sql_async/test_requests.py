@@ -21,7 +21,7 @@ from beesession.sql.provider import TableMissing
 from beesession_tests.engines import ENGINES, RunningEngine
 from beesession_tests.faults import Proxy, Stream
 from beesession_tests.servers import MariaDBServer, PostgreSQLServer, Servers
-from beesession_tests.sql_async.patience import eventually
+from beesession_tests.servers.base import eventually
 
 pytestmark = pytest.mark.parametrize("engine", [each for each in ENGINES if each.is_sql], indirect=True)
 
@@ -191,7 +191,7 @@ def test_a_write_whose_connection_ends_in_the_middle_is_not_sent_again(
     with ThreadPoolExecutor(1) as thread:
         with _locked(server):
             writing = thread.submit(write)
-            assert eventually(lambda: server.disconnect_clients() > 0)
+            eventually(lambda: server.disconnect_clients() > 0)
         with pytest.raises(Unavailable):
             writing.result(20)
     found = provider.read(record.sid)
@@ -223,7 +223,7 @@ def test_loops_one_after_another_leave_no_connections_behind(engine: RunningEngi
         asyncio.run(_avisit(engine, key))
     # An engine that is native async closes what a loop had; the others keep what they will use again.
     kept = 0 if engine.capabilities.native_async else 1
-    assert eventually(lambda: len(server.connections()) == kept)
+    eventually(lambda: len(server.connections()) == kept)
     assert _count(engine, key) == 5
 
 
@@ -249,7 +249,7 @@ def test_connections_are_closed_with_the_provider(engine: RunningEngine, server:
         provider.close()
 
     asyncio.run(use())
-    assert eventually(lambda: server.connections() == [])
+    eventually(lambda: server.connections() == [])
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
@@ -260,7 +260,7 @@ def test_a_child_of_a_process_that_has_used_the_engine_has_connections_of_its_ow
     _visit(engine, key)
     asyncio.run(_avisit(engine, key))
     # The server takes a moment to see that the loop has closed its connections.
-    assert eventually(lambda: len(server.connections()) <= (1 if engine.capabilities.native_async else 2))
+    eventually(lambda: len(server.connections()) <= (1 if engine.capabilities.native_async else 2))
     before = server.connections()
     provider = engine.provider  # one that was made in the parent, too
 

@@ -157,4 +157,4 @@ def test_a_node_that_has_left_the_cluster_is_let_go_of(make: Make, form: Form) -
         assert 0 < len([record for record in found if record is None]) < 30  # what was on it has gone with it
         gc.collect()
         assert verbs.data(records[0].sid) in (None, b"data")  # so that a loop has a turn
-        assert left.connections() == before
+        eventually(lambda: left.connections() <= before)
