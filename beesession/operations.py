@@ -317,9 +317,14 @@ class Operations(BoundSession):
 
     async def _find_out(self, call: Call, sent: _Unanswered) -> None:
         """See whether a write whose reply was lost has been done: to merge with one's own would count it twice."""
-        record = await self._fetch(call, sent.new)
+        record, provider = await self._fetch(call, sent.new), self.provider
+        was_done = record is not None and record.data == sent.payload and self.session_key == sent.old
+        if was_done and sent.new != sent.old and not provider.capabilities.atomic_rotation:
+            # Of a rotation in two steps the second may not have been done, or a logout may have come between them.
+            await self._reach(call, provider.destroy, provider.adestroy, self.store_key(sent.new))
+            was_done = False
         self._unanswered = None
-        if record is not None and record.data == sent.payload and self.session_key == sent.old:
+        if was_done and record is not None:
             self._session_key = sent.new
             self._follow(self._data, sent.own, sent.stored)
             self._seen = self._snapshot(record, sent.new, base=sent.stored)

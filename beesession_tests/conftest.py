@@ -53,7 +53,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         group = _group(item)
         if group is not None and item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(group))
-        above_the_store = item.path.parent.name in ABOVE_THE_STORE and item.path.stem != "test_provider"
+        above_the_store = item.path.parent.name in ABOVE_THE_STORE
         engine = _parameter(item, "engine")
         if above_the_store and isinstance(engine, Engine) and engine not in EACH_KIND:
             item.add_marker(pytest.mark.repeated)

@@ -127,19 +127,19 @@ class MemcacheProvider(Provider):
         """
         self._demand_that_it_fits(data)
         token = self._token(sid, record)
-        moved = self.create(new_sid, data, lifetime)
-        if moved is None:
-            raise Conflict
+        moved = None
         try:
-            self._compare_and_set(sid, token, b"", 0)
-        except (Conflict, Gone):
-            self.destroy(new_sid)
-            raise
-        except Unavailable:
+            moved = self.create(new_sid, data, lifetime)
+            if moved is not None:
+                self._compare_and_set(sid, token, b"", 0)
+        except (Conflict, Gone, Unavailable):
             # Be the old record there or not: the visitor goes on with its id.
             with suppress(Unavailable):
-                self.destroy(new_sid)
+                if moved is not None or self._holds(new_sid, data):
+                    self.destroy(new_sid)
             raise
+        if moved is None:
+            raise Conflict
         return moved
 
     def destroy(self, sid: str) -> bool:
@@ -157,6 +157,10 @@ class MemcacheProvider(Provider):
         return Count(number, f"counted by lru_crawler metadump: the items whose key has the form of {where}{blind}")
 
     # ----------------------------------------------------------------------------------------------------
+
+    def _holds(self, sid: str, data: bytes) -> bool:
+        found = self.read(sid)
+        return found is not None and found.data == data
 
     def _token(self, sid: str, record: Record) -> bytes:
         """Return the CAS value of a record; that of one just written is to be looked up.

@@ -44,21 +44,20 @@ def test_of_two_hundred_writes_of_eight_workers_none_is_lost(engine: RunningEngi
 
 
 def test_of_two_hundred_writes_of_as_many_tasks_none_is_lost(engine: RunningEngine) -> None:
-    key = _session(engine, before=0)
-
-    async def request(number: int) -> None:
+    async def request(number: int, key: str) -> None:
         store = engine.SessionStore(key)
         await store.aset(f"task {number}", number)
         await store.asave()
 
-    async def crowd() -> None:
-        await asyncio.gather(*map(request, range(WORKERS * WRITES)))
+    async def crowd(key: str) -> None:
+        await asyncio.gather(*(request(number, key) for number in range(WORKERS * WRITES)))
 
     # How long the last one waits for its turn is the machine's affair.
     with engine.configured(SAVE_TIMEOUT=60):
-        asyncio.run(crowd())
-    written = {f"task {number}": number for number in range(WORKERS * WRITES)}
-    assert _stored(engine, key) == {"before": 0, **written}
+        key = _session(engine, before=0)
+        asyncio.run(crowd(key))
+        written = {f"task {number}": number for number in range(WORKERS * WRITES)}
+        assert _stored(engine, key) == {"before": 0, **written}
 
 
 @pytest.mark.parametrize("change", [True, False], ids=["save", "touch"])

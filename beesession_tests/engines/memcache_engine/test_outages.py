@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from pymemcache.exceptions import MemcacheUnexpectedCloseError  # type: ignore[import-untyped, unused-ignore]
 
-from beesession.provider import Record, Unavailable
+from beesession.provider import Gone, Record, Unavailable
 from beesession.testing import Verbs
 from beesession_tests.engines.memcache_engine.log import commands
 from beesession_tests.engines.memcache_engine.records import HOUR, NEW_SID, SID, Form, Make, stored
@@ -60,7 +60,7 @@ def test_a_connection_that_was_closed_meanwhile_costs_nothing(
     [
         ("create", "ADD", ["add"]),
         ("swap", "CAS", ["cas"]),
-        ("regenerate", "ADD", ["add"]),
+        ("regenerate", "ADD", ["add", "gets", "delete"]),
         ("regenerate", "CAS", ["add", "cas", "delete"]),
     ],
 )
@@ -75,14 +75,40 @@ def test_a_write_whose_reply_is_lost_runs_once_and_is_unavailable(
     assert seen == sent
 
 
-def test_a_rotation_whose_last_reply_is_lost_leaves_one_session_at_most(
+@pytest.mark.parametrize(("lost", "left"), [("ADD", [SID]), ("CAS", [])])
+def test_a_rotation_whose_reply_is_lost_leaves_one_session_at_most(
+    behind: Verbs, proxy: Proxy, server: MemcachedServer, lost: str, left: list[str]
+) -> None:
+    record = stored(behind)
+    proxy.lose_reply(lost)
+    with pytest.raises(Unavailable):
+        WRITES["regenerate"](behind, record)
+    assert [*server.admin.get_many([SID, NEW_SID])] == left
+
+
+def test_a_rotation_whose_first_reply_is_lost_leaves_the_item_of_somebody_else(
     behind: Verbs, proxy: Proxy, server: MemcachedServer
 ) -> None:
     record = stored(behind)
-    proxy.lose_reply("CAS")
+    server.admin.set(NEW_SID, b"of somebody else")
+    proxy.lose_reply("ADD")
     with pytest.raises(Unavailable):
         WRITES["regenerate"](behind, record)
-    assert server.admin.get_many([SID, NEW_SID]) == {}
+    assert server.admin.get(NEW_SID) == b"of somebody else"
+
+
+def test_a_rotation_that_a_logout_has_beaten_is_gone_though_the_server_fails_then(
+    behind: Verbs, server: MemcachedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = stored(behind)
+    server.admin.delete(SID)
+
+    def fail(sid: str) -> bool:
+        raise Unavailable("stopped")
+
+    monkeypatch.setattr(behind.provider, "destroy", fail)
+    with pytest.raises(Gone):
+        WRITES["regenerate"](behind, record)
 
 
 @pytest.mark.parametrize("verb", REPEATABLE.values(), ids=REPEATABLE.keys())
