@@ -2,6 +2,8 @@
 
 Prints for each one its name and what to write into PROVIDER_CONFIG, as soon as it answers, and stops all of them at
 Ctrl-C or SIGTERM. What cannot be started is told on stderr, and the rest runs.
+
+``build`` makes those servers that have to be compiled, and starts none.
 """
 
 from __future__ import annotations
@@ -11,11 +13,13 @@ import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import cached_property
+from pathlib import Path
 from queue import SimpleQueue
+from tempfile import TemporaryDirectory
 
 import pytest
 
-from beesession_tests.servers import ServerError, Servers
+from beesession_tests.servers import CouchbaseServer, LedisServer, ServerError, Servers
 
 NAMES = [name for name, member in vars(Servers).items() if isinstance(member, cached_property)]
 
@@ -23,9 +27,20 @@ NAMES = [name for name, member in vars(Servers).items() if isinstance(member, ca
 def main() -> int:
     """Run what the command line asks for, and return the exit code: 1 when a server could not be started."""
     parser = argparse.ArgumentParser(prog="python -m beesession_tests.servers", description=__doc__)
-    parser.add_argument("command", choices=["up"], help="start all servers, and wait")
-    parser.parse_args()
-    return up()
+    parser.add_argument("command", choices=["up", "build"], help="up: start all servers, and wait")
+    return up() if parser.parse_args().command == "up" else build()
+
+
+def build() -> int:
+    """Build the servers that are Go programs, unless they are built already."""
+    with TemporaryDirectory() as directory:
+        for server in (CouchbaseServer, LedisServer):
+            try:
+                server(Path(directory))
+            except (ServerError, pytest.skip.Exception) as error:
+                print(error, file=sys.stderr)
+                return 1
+    return 0
 
 
 def up() -> int:
