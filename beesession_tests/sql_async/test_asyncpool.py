@@ -254,4 +254,5 @@ def test_a_loop_that_ends_in_the_middle_of_a_statement_ends_its_connection(
 
         assert asyncio.run(main()).cancelled()
         eventually(lambda: postgresql.connections() == [])
-    assert caplog.records == []
+    # psycopg has its own word for it, from 3.3.9 on. What must not be there is an exception that nobody retrieved.
+    assert [record for record in caplog.records if record.name != "psycopg"] == []
