@@ -10,6 +10,7 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
+from django.db import connections
 from django.db.models.signals import post_migrate
 
 from beesession.masked import masked
@@ -42,12 +43,22 @@ def make_session_table(using: str, verbosity: int, **kwargs: Any) -> None:
     if store is None or not issubclass(store.provider_class, SQLProvider):
         return
     engine, options = store.provider_class, store.bound_options()
-    database = engine.database(options.provider_config_for(engine.name), options)
-    if database.alias != using:
+    alias = engine.database(options.provider_config_for(engine.name), options).alias
+    if alias is None or not (alias == using or _is_test_database_of(alias, using)):
         return
-    with database.connection() as connection:
-        if create(connection, engine.dialect) and verbosity > 0:
-            print("  Made the table of the sessions.", file=kwargs.get("stdout", sys.stdout))
+    if create(connections[using], engine.dialect) and verbosity > 0:
+        print("  Made the table of the sessions.", file=kwargs.get("stdout", sys.stdout))
+
+
+def _is_test_database_of(alias: str, using: str) -> bool:
+    """Return whether ``using`` is by now connected to what will be the test database of ``alias``.
+
+    Of the entries that lead to one database Django makes and migrates the test database by the first only. The others
+    name the live one until that is done.
+    """
+    here = connections[using].settings_dict
+    place = here["HOST"], here["PORT"], here["ENGINE"], here["NAME"]
+    return connections[alias].creation.test_db_signature() == place
 
 
 def mask_provider_strings() -> None:

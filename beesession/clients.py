@@ -61,7 +61,9 @@ class PerLoop(Generic[Client]):
         try:
             yield client
         finally:
-            self._forget(key)
+            # After `close`, the loop may have another client by now.
+            if self._clients.get(key) is client:
+                self._forget(key)
             await self._close(client)
 
     def _drop_clients_of_closed_loops(self) -> None:

@@ -1,10 +1,10 @@
-"""What the couchbase engine asks of a cluster: operations on one document, and lists of all keys."""
+"""What the couchbase engine asks of a cluster: operations on one document, lists of all keys, and which still exist."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -14,6 +14,8 @@ from beesession.couchbase_clients import Opened, kv_range_scan, options
 
 LISTING_TIMEOUT = timedelta(seconds=60)
 """How long a walk through all keys may take."""
+
+_ASKED_AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
@@ -43,14 +45,20 @@ class Operation:
 
 
 def scan(opened: Opened, prefix: str) -> list[str]:
-    """Return the keys behind a prefix, by a range scan. Needs Couchbase 7.6, and no index. Sync connections only."""
+    """Return the keys behind a prefix, by a range scan. Needs Couchbase 7.6, and no index. Sync connections only.
+
+    It reads what is on disk: documents that expired a while ago are among them, and the very newest are not.
+    """
     kind = kv_range_scan.PrefixScan(prefix) if prefix else kv_range_scan.RangeScan()
     found = opened.collection.scan(kind, options.ScanOptions(ids_only=True, timeout=LISTING_TIMEOUT))
     return [each.id for each in found]
 
 
 def query(opened: Opened, prefix: str, config: dsn.CouchbaseConfig) -> list[str]:
-    """Return the keys behind a prefix, by a query. Needs the query service, and a primary index of the collection."""
+    """Return the keys behind a prefix, by a query. Needs the query service, and a primary index of the collection.
+
+    They are those of the index, which lags behind: it may name expired documents, and miss the newest.
+    """
     path = [config.bucket]
     if not config.in_default_collection:  # before Couchbase 7.0, a query knows buckets only
         path += [config.scope, config.collection]
@@ -61,3 +69,12 @@ def query(opened: Opened, prefix: str, config: dsn.CouchbaseConfig) -> list[str]
         options.QueryOptions(named_parameters={"pattern": pattern}, read_only=True, timeout=LISTING_TIMEOUT),
     )
     return list(found.rows())
+
+
+def count_existing(opened: Opened, keys: Sequence[str]) -> int:
+    """Return how many of these documents exist. Expired ones do not, whatever lists their keys."""
+    found = 0
+    for begin in range(0, len(keys), _ASKED_AT_ONCE):
+        replies = opened.collection.exists_multi(keys[begin : begin + _ASKED_AT_ONCE], return_exceptions=False)
+        found += sum(reply.exists for reply in replies.results.values())
+    return found

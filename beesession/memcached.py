@@ -11,9 +11,10 @@ from __future__ import annotations
 import os
 import queue
 import selectors
+import socket
 import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Protocol, TypeVar
 
@@ -85,6 +86,9 @@ class Endpoints:
         return Connection(server, self.credentials, **self.options)
 
 
+_LARGEST_ITEM = 2**30
+"""Bytes: no memcached can be told to keep larger ones (``-I``)."""
+
 _ANSWERS = {b"touch": (b"TOUCHED", b"NOT_FOUND"), b"delete": (b"DELETED", b"NOT_FOUND")}
 
 
@@ -96,19 +100,51 @@ class Busy(Refused):
     """It is listing them for somebody else."""
 
 
+class _OneAddress:
+    """A socket module to which each name has one address, that of an entry of ``getaddrinfo``."""
+
+    def __init__(self, sockets: Any, entry: tuple[Any, ...]) -> None:
+        self._sockets = sockets
+        self._entry = entry
+
+    def getaddrinfo(self, *_: object) -> list[tuple[Any, ...]]:
+        return [self._entry]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sockets, name)
+
+
 class Connection(Client):  # type: ignore[misc, unused-ignore]
     """One connection to a node. Not for two threads at once; made anew by the command that finds it closed."""
 
     def __init__(self, server: Server, credentials: bytes | None, **options: Any) -> None:
         super().__init__(server, default_noreply=False, **options)
         self._credentials = credentials
+        self._sockets: Any = options.get("socket_module", socket)
 
     def _connect(self) -> None:
-        super()._connect()
+        self._connect_to_first_that_accepts()
         if self._credentials is not None:
             # The first thing that a server with authentication wants is a `set`, whatever its key. One without it takes
             # that as it stands, and is to keep it for no time.
             self.set("auth", self._credentials, expire=-1)
+
+    def _connect_to_first_that_accepts(self) -> None:
+        if isinstance(self.server, str):
+            super()._connect()
+            return
+        sockets = self._sockets
+        # pymemcache itself tries the first address of a name only, such as ::1 of localhost.
+        *others, last = sockets.getaddrinfo(*self.server, sockets.AF_UNSPEC, sockets.SOCK_STREAM, sockets.IPPROTO_TCP)
+        for entry in others:
+            with suppress(OSError):
+                self._connect_to(entry)
+                return
+        self._connect_to(last)
+
+    def _connect_to(self, entry: tuple[Any, ...]) -> None:
+        self.socket_module = _OneAddress(self._sockets, entry)
+        super()._connect()
 
     def is_stale(self) -> bool:
         """Return whether the server has closed the connection since it was used, or says what nobody has asked for."""
@@ -138,8 +174,11 @@ class Connection(Client):  # type: ignore[misc, unused-ignore]
             if not line:
                 raise MemcacheUnexpectedCloseError
             self._raise_errors(line.rstrip(), b"mg")
-            _, size, *flags = line.split()
-            data = reply.read(int(size))
+            _, length, *flags = line.split()
+            size = int(length)
+            if not 0 <= size <= _LARGEST_ITEM:
+                raise MemcacheUnknownError(line)
+            data = reply.read(size)
             if reply.readline() != b"\r\n":
                 raise MemcacheUnexpectedCloseError
             told = {flag[:1]: flag[1:] for flag in flags}

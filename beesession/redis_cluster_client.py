@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakSet
 
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
@@ -47,6 +48,7 @@ class Map:
         """Read the reply to CLUSTER SLOTS.
 
         :param asked: who sent it; a node that does not know its own name leaves it out
+        :raises redis.exceptions.ClusterDownError: it knows of no node that has a slot: it has left the cluster, say
         """
         primaries: list[Address | None] = [None] * REDIS_CLUSTER_HASH_SLOTS
         nodes = set()
@@ -54,6 +56,8 @@ class Map:
             addresses = [Address((host or b"").decode() or asked.host, port) for host, port, *_ in owners]
             primaries[first : last + 1] = [addresses[0]] * (last + 1 - first)
             nodes.update(addresses)
+        if not nodes:
+            raise errors.ClusterDownError("the node that was asked knows of no slots")
         return cls(primaries, frozenset(nodes))
 
     def primary_of(self, key: bytes) -> Address:
@@ -81,11 +85,17 @@ class Cluster:
         self._map = Map((), self._seeds)
         self._map_is_doubtful = True
         self._failed: set[Address] = set()
+        # What commands failed with before they were sent.
+        self._unsent: WeakSet[BaseException] = WeakSet()
         # An option that does not exist must not wait for the first visitor.
         self._server(seeds[0])
 
     async def execute(self, call: Call, command: Command) -> Any:
-        address = (await self._current_map(call)).primary_of(command.key)
+        try:
+            address = (await self._current_map(call)).primary_of(command.key)
+        except errors.RedisError as error:
+            self._unsent.add(error)
+            raise
         asking = False
         for _ in range(REDIRECTS):
             try:
@@ -102,6 +112,10 @@ class Cluster:
             address = Address(redirect.host or address.host, redirect.port)
         raise redirect
 
+    def unsent(self, error: BaseException | None) -> bool:
+        """Return whether this is what :meth:`execute` raised since no node told who has the key."""
+        return error in self._unsent
+
     def refused(self, error: Exception) -> bool:
         return isinstance(error, _REFUSALS) or demoted(error) or unreached(error)
 
@@ -109,6 +123,8 @@ class Cluster:
         self._map_is_doubtful = True
 
     async def primaries(self, call: Call) -> Sequence[Store]:
+        # What is sent to them as servers goes past execute, so that nothing would tell that they are the wrong ones.
+        self._map_is_doubtful = True
         found = (await self._current_map(call)).primaries
         return [self._server(address) for address in dict.fromkeys(found) if address is not None]
 

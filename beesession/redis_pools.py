@@ -8,9 +8,11 @@ decode replies or wait for ever.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from copy import copy
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from django.core.cache import caches
@@ -18,6 +20,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from beesession.aliases import cache_entry_named, session_alias
 from beesession.beego import dsn
+from beesession.beego.dsn.redis import TIMEOUT
 from beesession.conf import Options
 
 try:
@@ -32,22 +35,16 @@ try:
     from redis.driver_info import DriverInfo
     from redis.maint_notifications import MaintNotificationsConfig
     from redis.retry import Retry
-    from redis.sentinel import MasterNotFoundError, SentinelConnectionPool
+    from redis.sentinel import MasterNotFoundError, SentinelConnectionPool, SentinelManagedSSLConnection
 except ImportError as error:
     raise ImproperlyConfigured(
         "The Redis session engines need django-redis and redis-py 8: pip install beesession[redis]"
     ) from error
 
 __all__ = [
-    "NO_MASTER", "TIMEOUT", "SentinelConnectionFactory", "asks_sentinels", "async_client", "cache_entry", "client",
+    "NO_MASTER", "SentinelConnectionFactory", "asks_sentinels", "async_client", "cache_entry", "client",
     "close", "close_async", "connection_pool", "errors", "locations",
 ]  # fmt: skip
-
-TIMEOUT = 3
-"""Seconds to wait for a connection, for a free one of the pool, and for a reply, where the configuration is silent.
-
-Sentinels share it: each of n gets the n-th part, so that to ask all of them in vain takes no longer than one server.
-"""
 
 NO_MASTER = (MasterNotFoundError, async_sentinel.MasterNotFoundError)
 """What the driver raises when no sentinel knows a master."""
@@ -67,9 +64,12 @@ def cache_entry(
         return cache_entry_named(alias, options, RedisCache), f"CACHES[{alias!r}]"
     origin = f"{options.source}['PROVIDER_CONFIG']"
     try:
-        return entry_of(value), origin
+        entry = entry_of(value)
     except dsn.DSNError as error:
         raise ImproperlyConfigured(f"{origin}: {error}") from error
+    # DJANGO_REDIS_CONNECTION_FACTORY says how the site's caches find their servers.
+    factory = {"CONNECTION_FACTORY": "django_redis.pool.ConnectionFactory"}
+    return {**entry, "OPTIONS": {**factory, **entry.get("OPTIONS", {})}}, origin
 
 
 def connection_pool(entry: Mapping[str, Any], origin: str) -> redis.ConnectionPool:
@@ -81,19 +81,23 @@ def connection_pool(entry: Mapping[str, Any], origin: str) -> redis.ConnectionPo
     :param origin: what an error calls the entry
     :raises ImproperlyConfigured: LOCATION or OPTIONS cannot be used; does not show them, they may hold a password
     """
-    options = {"SOCKET_TIMEOUT": TIMEOUT, "SOCKET_CONNECT_TIMEOUT": TIMEOUT, **entry.get("OPTIONS", {})}
+    given = entry.get("OPTIONS") or {}
+    options = {"SOCKET_TIMEOUT": TIMEOUT, "SOCKET_CONNECT_TIMEOUT": TIMEOUT, **given}
     options["CONNECTION_POOL_KWARGS"] = {
-        **options.get("CONNECTION_POOL_KWARGS", {}),
+        **(options.get("CONNECTION_POOL_KWARGS") or {}),
         # With these on, redis-py's async pool takes a connection that the server has closed for usable.
         "maint_notifications_config": MaintNotificationsConfig(enabled=False),
     }
     try:
         if sentinels := options.get("SENTINELS"):
+            # They share it, so that to ask all of them in vain takes no longer than one server.
             seconds = TIMEOUT / len(sentinels)
-            given = options.get("SENTINEL_KWARGS") or {}
-            options["SENTINEL_KWARGS"] = {"socket_timeout": seconds, "socket_connect_timeout": seconds, **given}
+            timeouts = {"socket_timeout": seconds, "socket_connect_timeout": seconds}
+            options["SENTINEL_KWARGS"] = {**timeouts, **(options.get("SENTINEL_KWARGS") or {})}
         factory = django_redis_pool.get_connection_factory(options)
-        if "CONNECTION_POOL_CLASS" not in entry.get("OPTIONS", {}) and factory.pool_cls in _WAITING:
+        # A cache of the same entry has its pool class written into the options, if it asks sentinels.
+        is_default = "CONNECTION_POOL_CLASS" not in given or factory.pool_cls is SentinelConnectionPool
+        if is_default and factory.pool_cls in _WAITING:
             factory.pool_cls = _WAITING[factory.pool_cls]
             factory.pool_cls_kwargs = {"max_connections": 100, "timeout": TIMEOUT, **factory.pool_cls_kwargs}
         pool: redis.ConnectionPool = factory.get_connection_pool(factory.make_connection_params(locations(entry)[0]))
@@ -112,6 +116,7 @@ def connection_pool(entry: Mapping[str, Any], origin: str) -> redis.ConnectionPo
     if isinstance(pool, SentinelConnectionPool):
         for sentinel in pool.sentinel_manager.sentinels:
             sentinel.set_retry(Retry(NoBackoff(), 0))
+        pool.sentinel_manager = pool.proxy.sentinel_manager = _Sentinels(pool.sentinel_manager)
     return pool
 
 
@@ -164,14 +169,57 @@ async def close_async(client: redis.asyncio.Redis) -> None:
 
 # Sentinels ------------------------------------------------------------------------------------------------
 
+_Manager = TypeVar("_Manager", redis.Sentinel, redis.asyncio.Sentinel)
+
 
 class SentinelConnectionFactory(django_redis_pool.SentinelConnectionFactory):  # type: ignore[misc, unused-ignore]
-    """django-redis's, but for the name of the master: its capitals are kept, which those of a host are not."""
+    """django-redis's, but for two things.
+
+    The name of the master keeps its capitals, which a host does not, and TLS may be asked for by ``rediss://``.
+    """
 
     def get_connection_pool(self, params: dict[str, Any]) -> Any:
+        url = urlsplit(params["url"])
+        if url.scheme == "rediss":
+            # By itself redis-py takes the class that connects without asking a sentinel.
+            params = {**params, "connection_class": SentinelManagedSSLConnection}
         pool = super().get_connection_pool(params)
-        pool.service_name = pool.proxy.service_name = urlsplit(params["url"]).netloc
+        pool.service_name = pool.proxy.service_name = url.netloc.rpartition("@")[2].partition(":")[0]
         return pool
+
+
+@contextmanager
+def _in_an_order_of_its_own(manager: _Manager) -> Iterator[_Manager]:
+    """Give a copy of a manager. If the block ends well, the order of the copy's sentinels becomes that of all.
+
+    redis-py puts the one that answered first while others go through the same list, and so loses some of them.
+    """
+    asked = copy(manager)
+    asked.sentinels = [*manager.sentinels]
+    yield asked
+    manager.sentinels = asked.sentinels
+
+
+class _Sentinels(redis.Sentinel):
+    """What asks the sentinels for the master, from any thread.
+
+    :param manager: the same as redis-py has it
+    """
+
+    def __init__(self, manager: redis.Sentinel) -> None:
+        vars(self).update(vars(manager))
+
+    def discover_master(self, service_name: str) -> Any:
+        with _in_an_order_of_its_own(self) as asked:
+            return redis.Sentinel.discover_master(asked, service_name)  # type: ignore[no-untyped-call]
+
+
+class _AsyncSentinels(redis.asyncio.Sentinel):
+    """The same for one event loop, whose tasks take turns."""
+
+    async def discover_master(self, service_name: str) -> Any:
+        with _in_an_order_of_its_own(self) as asked:
+            return await redis.asyncio.Sentinel.discover_master(asked, service_name)
 
 
 class _MasterPool(SentinelConnectionPool, redis.BlockingConnectionPool):
@@ -186,6 +234,12 @@ class _MasterPool(SentinelConnectionPool, redis.BlockingConnectionPool):
 
 class _AsyncMasterPool(async_sentinel.SentinelConnectionPool, redis.asyncio.BlockingConnectionPool):
     """The same for one event loop."""
+
+    async def release(self, connection: Any) -> None:
+        # redis-py does not ask the async pool whether it owns a connection.
+        if self.master_address != (connection.host, connection.port):
+            connection.mark_for_reconnect()
+        await super().release(connection)
 
 
 _WAITING = {redis.ConnectionPool: redis.BlockingConnectionPool, SentinelConnectionPool: _MasterPool}
@@ -237,6 +291,6 @@ def _async_pool(pool: redis.ConnectionPool) -> redis.asyncio.ConnectionPool:
 def _async_sentinel(manager: redis.Sentinel) -> redis.asyncio.Sentinel:
     connections = [sentinel.get_connection_kwargs() for sentinel in manager.sentinels]
     options = {**manager.sentinel_kwargs, "retry": async_retry.Retry(NoBackoff(), 0)}
-    return redis.asyncio.Sentinel(  # type: ignore[no-untyped-call]
+    return _AsyncSentinels(  # type: ignore[no-untyped-call]
         [(each["host"], each["port"]) for each in connections], sentinel_kwargs=options
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from beesession import redis_pools
@@ -67,7 +68,7 @@ class Server:
     async def recover(self, call: Call, refusal: Exception) -> None:
         if demoted(refusal):
             # The same name may lead to another server by now.
-            await call(self._drop_idle, self._adrop_idle)
+            await call(self._renew_idle, self._arenew_idle)
 
     async def primaries(self, call: Call) -> Sequence[Store]:
         return (self,)
@@ -98,30 +99,49 @@ class Server:
             return _last(await pipeline.execute(raise_on_error=False))
         return await client.execute_command(*command.words)  # type: ignore[no-untyped-call]
 
-    def _drop_idle(self) -> None:
-        self.pool.disconnect(inuse_connections=False)
+    def _renew_idle(self) -> None:
+        _renew_after_use(self.pool._get_free_connections())  # type: ignore[no-untyped-call]
 
-    async def _adrop_idle(self) -> None:
+    async def _arenew_idle(self) -> None:
         client = await self._clients.get()
-        await client.connection_pool.disconnect(inuse_connections=False)
+        _renew_after_use(client.connection_pool._get_free_connections())
 
 
 def unreached(error: BaseException) -> bool:
     """Return whether nothing was sent: nobody listens at the address, or no sentinel knows one."""
-    return any(isinstance(each, (ConnectionRefusedError, *redis_pools.NO_MASTER)) for each in _chain(error))
+    return any(
+        isinstance(each, (ConnectionRefusedError, *redis_pools.NO_MASTER))
+        # What asyncio makes of it where the name of the host has several addresses.
+        or (isinstance(each, OSError) and str(each).startswith("Multiple exceptions: "))
+        for each in _chain(error)
+    )
 
 
 def demoted(error: Exception) -> bool:
     """Return whether the server takes no writes since it is no master any more, or its replicas follow another one."""
     # The connections of a Sentinel pool turn the server's READONLY into a ConnectionError of their own.
-    read_only = isinstance(error, errors.ReadOnlyError) or isinstance(error.__context__, errors.ReadOnlyError)
+    read_only = any(isinstance(each, errors.ReadOnlyError) for each in _chain(error))
     return read_only or (isinstance(error, errors.ResponseError) and str(error).startswith("NOREPLICAS"))
 
 
+def waited_in_vain(error: Exception) -> bool:
+    """Return whether no connection of the pool came free in time. Nothing was sent."""
+    return isinstance(error, errors.ConnectionError) and str(error) == "No connection available."
+
+
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
+    """Go through what an error came of. Its ``except`` block must have been left."""
+    # At the end of the chain stands what the caller was handling when it called us: that says nothing of our command.
+    outer = sys.exc_info()[1]
+    while error is not None and error is not outer:
         yield error
         error = error.__cause__ or error.__context__
+
+
+def _renew_after_use(connections: Iterable[Any]) -> None:
+    # To close them would cut the command of whoever takes one at this moment.
+    for connection in connections:
+        connection.mark_for_reconnect()
 
 
 def _last(replies: list[Any]) -> Any:

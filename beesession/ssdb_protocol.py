@@ -2,13 +2,15 @@
 
 A request is a row of blocks, the command first; each block is its length, a line end, the bytes, a line end, and an
 empty line ends the request. A reply looks the same, and its first block is a status. Requests that are sent together
-are run one after another, and answered in that order. Pure; imports no Django.
+are run one after another, and answered in that order. Imports no Django.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import socket
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from queue import Empty, LifoQueue
@@ -17,10 +19,11 @@ from typing import NamedTuple
 TIMEOUT = 3.0
 """Seconds to wait for a connection, for a free one of the pool, and for each part of a reply."""
 
-POOL_SIZE = 100
-"""Connections that one process has at most, unless told otherwise."""
+LARGEST_BLOCK = 128 * 1024 * 1024
+"""Bytes that a server takes in one request, and so of the largest block that it has to give back."""
 
 _FAILURES = frozenset({b"client_error", b"error", b"fail", b"noauth", b"server_error"})
+_STATUSES = _FAILURES | {b"ok", b"not_found"}
 
 Request = tuple[bytes, ...]
 
@@ -33,23 +36,15 @@ class SSDBError(Exception):
 
 
 class Unreached(SSDBError):
-    """Nothing was sent: there is no connection, or none is free."""
+    """Nothing was sent: there is no connection, none is free, or there was none in time."""
 
 
 class Lost(SSDBError):
-    """The connection broke, or kept silent, after something had been sent: whether it was run is unknown."""
+    """No answer came that can be read, after something had been sent: whether it was run is unknown."""
 
 
 class Refused(SSDBError):
-    """The server answered with an error.
-
-    :ivar status: its word for that, such as ``noauth``
-    """
-
-    def __init__(self, command: bytes, status: bytes) -> None:
-        # What stands in the place of a status may be a visitor's.
-        self.status = status.decode() if status in _FAILURES else "an unknown status"
-        super().__init__(f"{command.decode()} was answered with {self.status}")
+    """The server answered with an error, such as ``noauth``."""
 
 
 class Server(NamedTuple):
@@ -75,24 +70,25 @@ class Client:
     :param timeout: seconds, as :data:`TIMEOUT`
     """
 
-    def __init__(self, server: Server, *, size: int = POOL_SIZE, timeout: float = TIMEOUT) -> None:
+    def __init__(self, server: Server, *, size: int, timeout: float = TIMEOUT) -> None:
         self._server = server
         self._size = size
         self._timeout = timeout
         self._pools: dict[int, _Pool] = {}
 
-    def send(self, *requests: Request, repeatable: bool = False) -> list[Reply]:
+    def send(self, *requests: Request, repeatable: bool = False, not_after: float = math.inf) -> list[Reply]:
         """Send requests in one go and return the reply to each.
 
         :param repeatable: it does no harm to run all of them twice, so that a broken connection is worth a second try
+        :param not_after: when to begin to send at the latest, by the monotonic clock; after that Unreached is raised
         :raises SSDBError: of an answer that is an error the first one is told; the requests after it were run, too
         """
         try:
-            return self._send(requests)
+            return self._send(requests, not_after)
         except Lost:
             if not repeatable:
                 raise
-        return self._send(requests)
+        return self._send(requests, not_after)
 
     def close(self) -> None:
         """Close the connections of this process; those in use as soon as they are free."""
@@ -100,8 +96,11 @@ class Client:
         if pool is not None:
             pool.close()
 
-    def _send(self, requests: Sequence[Request]) -> list[Reply]:
+    def _send(self, requests: Sequence[Request], not_after: float) -> list[Reply]:
         with self._pool().connection() as connection:
+            # Only now, since to get a connection may have meant to wait, to connect and to send a password.
+            if time.monotonic() > not_after:
+                raise Unreached("it was too slow: the time to send this was over")
             answers = connection.exchange(requests)
         return [_reply(request, answer) for request, answer in zip(requests, answers, strict=True)]
 
@@ -184,7 +183,9 @@ class _Connection:
         """Return whether the server has closed it, or has sent what nobody asked for."""
         try:
             self._socket.setblocking(False)
-            self._socket.recv(1, socket.MSG_PEEK)
+            # What came with an earlier answer has left the socket already.
+            if not self._received.peek(1):
+                self._socket.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
             self._socket.settimeout(self._timeout)
             return False
@@ -202,10 +203,15 @@ class _Connection:
             if not line.strip().isdigit():
                 raise Lost("the answer is not of SSDB's protocol")
             length = int(line)
+            if length > LARGEST_BLOCK:
+                raise Lost("the answer is too large")
             block = self._received.read(length + 1)
             if len(block) != length + 1:
                 raise Lost("the connection ended within an answer")
             blocks.append(block[:-1])
+        # What stands in the place of a status may be a visitor's, so it is not told.
+        if not blocks or blocks[0] not in _STATUSES:
+            raise Lost("the answer has no status, or an unknown one")
         return blocks
 
     def _line(self) -> bytes:
@@ -233,11 +239,7 @@ def _connect(server: Server, timeout: float) -> _Connection:
 
 
 def _reply(request: Request, blocks: list[bytes]) -> Reply:
-    if not blocks:
-        raise Lost("the answer is empty")
     status, *values = blocks
-    if status == b"not_found":
-        return None
-    if status != b"ok":
-        raise Refused(request[0], status)
-    return values
+    if status in _FAILURES:
+        raise Refused(f"{request[0].decode()} was answered with {status.decode()}")
+    return values if status == b"ok" else None

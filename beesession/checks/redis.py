@@ -15,7 +15,7 @@ from beesession.provider import Unavailable
 if TYPE_CHECKING:
     from beesession.engines.redis import RedisProvider
 
-FAMILY = frozenset({"redis", "redis_cluster", "redis_sentinel"})
+FAMILY = frozenset({"ledis", "redis", "redis_cluster", "redis_sentinel"})
 """The engines that these rules are about."""
 
 
@@ -58,7 +58,7 @@ def replies_stay_bytes(site: Site) -> Iterator[CheckMessage]:
     if site.engine not in FAMILY:
         return
     entry, origin = _entry(site)
-    if (entry.get("OPTIONS", {}).get("CONNECTION_POOL_KWARGS") or {}).get("decode_responses"):
+    if ((entry.get("OPTIONS") or {}).get("CONNECTION_POOL_KWARGS") or {}).get("decode_responses"):
         yield warning(
             17,
             f"{origin} sets decode_responses, which has no effect on sessions: they are bytes, and stay that.",
@@ -86,9 +86,9 @@ def sessions_are_read_where_they_are_written(site: Site) -> Iterator[CheckMessag
 def redis_drops_no_sessions(site: Site) -> Iterator[CheckMessage]:
     """W014: a server that removes live sessions when its memory is full. W015: one that could not be asked.
 
-    Connects, so it is asked with ``check --deploy --database default`` only.
+    Connects, so it is asked with ``check --deploy --database default`` only. LedisDB keeps its data on disk.
     """
-    if site.engine not in FAMILY:
+    if site.engine not in FAMILY or site.engine == "ledis":
         return
     provider = _provider_class(site).from_config(site.provider_config, site.options)
     try:
@@ -133,12 +133,14 @@ def _databases_of_provider_config(site: Site) -> set[tuple[object, ...]]:
 def _databases(site: Site, entry: Mapping[str, Any]) -> set[tuple[object, ...]]:
     """Return what tells one Redis database from another; nothing where the entry is not one by URL.
 
-    A cluster has the addresses of all its nodes that are listed, so that two lists of it have one in common.
+    A cluster has the addresses of all its nodes that are listed, so that two lists of it have one in common. So has a
+    master with its sentinels.
     """
     from redis.connection import parse_url
 
     from beesession import redis_pools
 
+    sentinels = [tuple(each) for each in (entry.get("OPTIONS") or {}).get("SENTINELS") or [()]]
     found: set[tuple[object, ...]] = set()
     for location in redis_pools.locations(entry)[: None if site.engine == "redis_cluster" else 1]:
         try:
@@ -146,5 +148,6 @@ def _databases(site: Site, entry: Mapping[str, Any]) -> set[tuple[object, ...]]:
         except ValueError:
             continue
         host = {"localhost": "127.0.0.1"}.get(parts.get("host", "localhost"), parts.get("host"))
-        found.add((parts.get("path") or host, parts.get("port", 6379), parts.get("db", 0)))
+        database = (parts.get("path") or host, parts.get("port", 6379), parts.get("db", 0))
+        found.update((sentinel, *database) for sentinel in sentinels)
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from django.core.checks import CheckMessage
+from django.db.backends.base.creation import TEST_DATABASE_PREFIX
 
 from beesession.beego import dsn
 from beesession.checks.site import Site, error, warning
@@ -13,6 +14,8 @@ from beesession.sql.connections import Database, Entry
 from beesession.sql.layout import TABLE
 from beesession.sql.provider import SQLProvider
 from beesession.sql.table import Flaw, Kind, flaws
+
+_PORTS = {"mysql": "3306", "postgresql": "5432"}
 
 
 def database_of_provider_config_is_looked_at(site: Site) -> Iterator[CheckMessage]:
@@ -23,11 +26,14 @@ def database_of_provider_config_is_looked_at(site: Site) -> Iterator[CheckMessag
     if not issubclass(site.provider_class, SQLProvider) or site.options.alias or not site.provider_config:
         return
     database = _database(site)
+    if database.alias is None:
+        return
     try:
-        is_same = _place(database.entry) == _place(site.provider_class.entry(site.provider_config))
+        given = site.provider_class.entry(site.provider_config)
+        is_same = _is_same(database.entry, given, _PORTS[site.provider_class.dialect.vendor])
     except dsn.DSNError:
         is_same = False
-    if database.alias is not None and not is_same:
+    if not is_same:
         yield warning(
             2,
             f"BEESESSION['PROVIDER_CONFIG'] has no effect beside {database.origin}, which is where the engine connects "
@@ -92,6 +98,13 @@ def _database(site: Site) -> Database:
     return site.provider_class.database(site.provider_config, site.options)
 
 
-def _place(entry: Entry) -> tuple[str, str, str]:
-    host, port, name = (str(entry.get(key, "")) for key in ("HOST", "PORT", "NAME"))
-    return {"localhost": "127.0.0.1"}.get(host, host), port, name
+def _is_same(entry: Entry, given: Entry, default_port: str) -> bool:
+    """Return whether an entry of DATABASES leads to where a provider string does, or to the test database of that."""
+    test_name = entry["TEST"]["NAME"] or f"{TEST_DATABASE_PREFIX}{given['NAME']}"
+    is_same_server = _server(entry, default_port) == _server(given, default_port)
+    return is_same_server and entry["NAME"] in (given["NAME"], test_name)
+
+
+def _server(entry: Entry, default_port: str) -> tuple[str, str]:
+    host, port = (str(entry.get(key, "")) for key in ("HOST", "PORT"))
+    return {"localhost": "127.0.0.1"}.get(host, host), port or default_port

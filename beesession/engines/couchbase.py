@@ -16,7 +16,7 @@ from datetime import timedelta
 from enum import Enum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -24,14 +24,17 @@ from beesession import store
 from beesession.beego import dsn
 from beesession.clients import PerLoop
 from beesession.couchbase_clients import AsyncConnection, Opened, SyncConnection, errors, plain
-from beesession.couchbase_requests import Operation, query, scan
+from beesession.couchbase_requests import Operation, count_existing, query, scan
 from beesession.exceptions import SessionTooLarge
-from beesession.provider import Capabilities, Conflict, Count, Gone, Provider, Record, Unavailable
+from beesession.provider import Capabilities, Conflict, Count, Gone, Record, Unavailable
 from beesession.sid import Ids
-from beesession.stepping import Call, awaited, directly, run
+from beesession.stepped import SteppedProvider
+from beesession.stepping import Call, directly, run
 
 if TYPE_CHECKING:
     from beesession.conf import Options
+
+T = TypeVar("T")
 
 _LONGEST_KEY = 246
 """Bytes: 250 less those that name a collection."""
@@ -60,10 +63,14 @@ _REFUSALS = {
 _NO_COLLECTION = "key_value_collection_outdated"
 """Why the SDK repeats a command until it times out."""
 
-_TIMEOUTS = (errors.UnAmbiguousTimeoutException, errors.AmbiguousTimeoutException)
+_CANNOT_QUERY = (
+    errors.FeatureUnavailableException,
+    errors.ServiceUnavailableException,
+    errors.QueryIndexNotFoundException,
+)
 
 
-class CouchbaseProvider(Provider):
+class CouchbaseProvider(SteppedProvider):
     """Keeps sessions in one collection of a Couchbase bucket.
 
     :param config: the cluster, who one is there, and the collection
@@ -120,63 +127,26 @@ class CouchbaseProvider(Provider):
         self._connections.close()
         self._connection.close()
 
-    # Each verb and its async twin are one step ----------------------------------------------------------
-
-    def read(self, sid: str) -> Record | None:
-        return run(self._read(directly, sid))
-
-    async def aread(self, sid: str) -> Record | None:
-        return await self._read(awaited, sid)
-
-    def create(self, sid: str, data: bytes, lifetime: float) -> Record | None:
-        return run(self._create(directly, sid, data, lifetime))
-
-    async def acreate(self, sid: str, data: bytes, lifetime: float) -> Record | None:
-        return await self._create(awaited, sid, data, lifetime)
-
-    def swap(self, sid: str, record: Record, data: bytes, lifetime: float) -> Record:
-        return run(self._swap(directly, sid, record, data, lifetime))
-
-    async def aswap(self, sid: str, record: Record, data: bytes, lifetime: float) -> Record:
-        return await self._swap(awaited, sid, record, data, lifetime)
-
-    def touch(self, sid: str, record: Record, lifetime: float) -> Record:
-        return run(self._touch(directly, sid, record, lifetime))
-
-    async def atouch(self, sid: str, record: Record, lifetime: float) -> Record:
-        return await self._touch(awaited, sid, record, lifetime)
-
-    def regenerate(self, sid: str, new_sid: str, record: Record, data: bytes, lifetime: float) -> Record:
-        return run(self._regenerate(directly, sid, new_sid, record, data, lifetime))
-
-    async def aregenerate(self, sid: str, new_sid: str, record: Record, data: bytes, lifetime: float) -> Record:
-        return await self._regenerate(awaited, sid, new_sid, record, data, lifetime)
-
-    def destroy(self, sid: str) -> bool:
-        return run(self._destroy(directly, sid))
-
-    async def adestroy(self, sid: str) -> bool:
-        return await self._destroy(awaited, sid)
-
     def active(self) -> Count:
-        """Count by a range scan of the keys, or, before Couchbase 7.6, by a query, which needs an index on them."""
+        """Count the documents whose keys a range scan lists, or, before Couchbase 7.6, a query, if they still exist."""
         # A listing may take long, but not to find out that nobody is there.
         run(self._send(directly, Operation("exists", (self._key("0" * _LONGEST_ID),), repeatable=True)))
         try:
-            keys, by = self._list(partial(scan, prefix=self._prefix)), "a range scan"
+            keys = self._ask(partial(scan, prefix=self._prefix))
+            by = "a range scan, which misses what is not on disk yet"
         except Unavailable as error:
             if not isinstance(error.__cause__, errors.FeatureUnavailableException):
                 raise
             try:
-                lookup = partial(query, prefix=self._prefix, config=self._config)
-                keys, by = self._list(lookup), "a query, whose index may lag behind"
+                keys = self._ask(partial(query, prefix=self._prefix, config=self._config))
+                by = "a query, whose index may lag behind"
             except Unavailable as error:
-                if isinstance(error.__cause__, _TIMEOUTS):
+                if not isinstance(error.__cause__, _CANNOT_QUERY):
                     raise
                 return Count(None, "not counted: it takes Couchbase 7.6, or a primary index and the query service")
         where = "KEY_PREFIX and a session id" if self._prefix else "a session id"
         blind = "" if self._prefix else "; without KEY_PREFIX, other data under such a key is counted as well"
-        number = sum(map(self._names_a_session, keys))
+        number = self._ask(partial(count_existing, keys=[key for key in keys if self._names_a_session(key)]))
         return Count(number, f"counted by {by}: the documents whose key has the form of {where}{blind}")
 
     # The steps ------------------------------------------------------------------------------------------
@@ -213,8 +183,8 @@ class CouchbaseProvider(Provider):
     async def _touch(self, call: Call, sid: str, record: Record, lifetime: float) -> Record:
         seconds = self.whole_seconds(lifetime)
         if seconds <= 0:
-            if not await self._destroy(call, sid):
-                raise Gone
+            # Sent once: a repetition would not find what the first one has removed.
+            _demand_done(await self._send(call, Operation("remove", (self._key(sid),))))
             return replace(record, sid=sid, remaining=seconds)
         # The data has to come back, too: the new CAS is that of what is there now, which another may have written.
         operation = Operation("get_and_touch", (self._key(sid), timedelta(seconds=seconds)), repeatable=True)
@@ -296,10 +266,10 @@ class CouchbaseProvider(Provider):
             if not (isinstance(failure, errors.RequestCanceledException) and tries):
                 raise self._unavailable(failure) from failure
 
-    def _list(self, listing: Callable[[Opened], list[str]]) -> list[str]:
+    def _ask(self, question: Callable[[Opened], T]) -> T:
         opened = run(self._open(directly))
         try:
-            return listing(opened)
+            return question(opened)
         except errors.CouchbaseException as error:
             failure = plain(error)
         raise self._unavailable(failure) from failure

@@ -116,7 +116,8 @@ class MemcacheProvider(Provider):
 
     def touch(self, sid: str, record: Record, lifetime: float) -> Record:
         seconds = self.whole_seconds(lifetime)
-        if not self._send("touch", sid, expire=_expiry(seconds), repeatable=True):
+        # What removes is sent once: a repetition would not find what the first one has removed.
+        if not self._send("touch", sid, expire=_expiry(seconds), repeatable=seconds > 0):
             raise Gone
         return replace(record, sid=sid, remaining=seconds)
 

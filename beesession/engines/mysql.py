@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 try:
     import MySQLdb  # type: ignore[import-untyped, unused-ignore]  # noqa: F401
@@ -18,15 +19,24 @@ from beesession.conf import Options
 from beesession.exceptions import SessionTooLarge
 from beesession.provider import Capabilities
 from beesession.sql.connections import Database, Entry
+from beesession.sql.execution import execute
 from beesession.sql.mysql import ESCAPED, FOUND_ROWS, LIMITS, REST_OF_PACKET, MySQLDialect
 from beesession.sql.provider import SQLProvider
+from beesession.sql.statements import DEADLINE, LONG_DEADLINE, Result, Statement
 from beesession.stepping import Call
-
-LOCK_TIMEOUT = 2
-"""Seconds to wait for a row that somebody else has locked, on connections made from PROVIDER_CONFIG."""
 
 ALWAYS_FITS = 60_000
 """Bytes that each documented table can hold; for more the table is asked."""
+
+
+class _PatientDatabase(Database):
+    """The same database; the client waits for an answer as long as a statement that goes through the table may take."""
+
+    def new(self) -> BaseDatabaseWrapper:
+        connection = super().new()
+        there = connection.settings_dict
+        connection.settings_dict = {**there, "OPTIONS": {**there["OPTIONS"], "read_timeout": int(LONG_DEADLINE)}}
+        return connection
 
 
 class MySQLProvider(SQLProvider):
@@ -50,7 +60,12 @@ class MySQLProvider(SQLProvider):
 
     def __init__(self, database: Database, options: Options) -> None:
         super().__init__(database, options)
+        self._patient = _PatientDatabase(database.alias, database.entry, database.origin)
         self._always_fits = ALWAYS_FITS
+
+    def close(self) -> None:
+        self._patient.close()
+        super().close()
 
     @classmethod
     def database(cls, value: str | Mapping[str, Any], options: Options) -> Database:
@@ -65,9 +80,24 @@ class MySQLProvider(SQLProvider):
 
     @classmethod
     def entry(cls, value: str | Mapping[str, Any]) -> Entry:
-        entry = dsn.mysql(value).django_database()
-        entry["OPTIONS"]["init_command"] = f"SET SESSION innodb_lock_wait_timeout = {LOCK_TIMEOUT}"
-        return entry
+        return dsn.mysql(value).django_database()
+
+    def _execute(self, statement: Statement) -> Result:
+        if not self._takes_patience(statement):
+            return super()._execute(statement)
+        result = self._execute_in_transaction(statement)
+        return self._execute_alone(statement) if result is None else result
+
+    def _execute_alone(self, statement: Statement) -> Result:
+        if not self._takes_patience(statement):
+            return super()._execute_alone(statement)
+        with self._patient.lent() as connection:
+            return execute(connection, statement, self.dialect)
+
+    def _takes_patience(self, statement: Statement) -> bool:
+        """Return whether the client would stop waiting before the deadline of a long statement: by its read_timeout."""
+        read_timeout = self._database.entry.get("OPTIONS", {}).get("read_timeout", LONG_DEADLINE)
+        return bool(statement.deadline > DEADLINE and read_timeout < statement.deadline)
 
     async def _demand_that_it_fits(self, call: Call, data: bytes) -> None:
         if len(data) <= self._always_fits:

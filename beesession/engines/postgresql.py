@@ -27,9 +27,6 @@ from beesession.sql.postgresql import PostgreSQLDialect
 from beesession.sql.provider import SQLProvider
 from beesession.sql.statements import Result, Statement
 
-LOCK_TIMEOUT = 2000
-"""Milliseconds to wait for a row that somebody else has locked, on connections made from PROVIDER_CONFIG."""
-
 
 class PostgreSQLProvider(SQLProvider):
     """Keeps sessions in one table of a PostgreSQL database."""
@@ -57,10 +54,7 @@ class PostgreSQLProvider(SQLProvider):
 
     @classmethod
     def entry(cls, value: str | Mapping[str, Any]) -> Entry:
-        entry = dsn.postgresql(value).django_database()
-        options = entry["OPTIONS"]
-        options["options"] = f"-c lock_timeout={LOCK_TIMEOUT} {options.get('options', '')}".rstrip()
-        return entry
+        return dsn.postgresql(value).django_database()
 
     def close(self) -> None:
         self._pools.close()

@@ -20,7 +20,7 @@ from beesession.exceptions import SessionTooLarge
 from beesession.provider import Capabilities, Count, Gone, Provider, Record, Unavailable
 from beesession.redis_commands import READ_WITH_TTL, REGENERATE, Command, demand_stored, digest, swap
 from beesession.redis_pools import errors
-from beesession.redis_server import Server, Store
+from beesession.redis_server import Server, Store, waited_in_vain
 from beesession.sid import Ids
 from beesession.stepping import Call, awaited, directly, run
 
@@ -240,7 +240,7 @@ class RedisProvider(Provider):
                     raise self._unavailable(failure) from failure
                 await redis.recover(call, failure)
                 await call(time.sleep, _sleep, _PAUSE)
-            elif isinstance(failure, errors.ConnectionError) and command.repeatable:
+            elif isinstance(failure, errors.ConnectionError) and command.repeatable and not waited_in_vain(failure):
                 command = replace(command, repeatable=False)
             else:
                 raise self._unavailable(failure) from failure

@@ -10,8 +10,8 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from typing import Any, cast
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -43,7 +43,7 @@ class RedisClusterProvider(RedisProvider):
 
         The nodes that these make known are connected to like the first: over TLS or not, as the same user.
         """
-        options = {"SOCKET_CONNECT_TIMEOUT": NODE_CONNECT_TIMEOUT, **entry.get("OPTIONS", {})}
+        options = {"SOCKET_CONNECT_TIMEOUT": NODE_CONNECT_TIMEOUT, **(entry.get("OPTIONS") or {})}
         urls = [_url(each, origin) for each in redis_pools.locations(entry)]
 
         def connect(address: Address) -> Server:
@@ -61,12 +61,15 @@ class RedisClusterProvider(RedisProvider):
         Whoever removes it has rotated it. The others take back what they stored, and so does who cannot know: as long
         as the new id has been told to nobody, that leaves one id at most.
         """
+        moved = None
         try:
             moved = await self._create(call, new_sid, data, lifetime)
             if moved is not None:
                 demand_stored(await self._send(call, swap(self._key(sid), record, b"", 0)), sid)
-        except (Conflict, Gone, Unavailable, asyncio.CancelledError):
-            await self._take_back(call, new_sid, data)
+        except (Conflict, Gone, Unavailable, asyncio.CancelledError) as failure:
+            # To search in vain for the nodes once more would only make the visitor wait twice as long.
+            if moved is not None or not cast(Cluster, self._redis).unsent(failure.__cause__):
+                await self._take_back(call, new_sid, data)
             raise
         if moved is None:
             raise Conflict
@@ -81,7 +84,8 @@ class RedisClusterProvider(RedisProvider):
 def _url(location: str, origin: str) -> SplitResult:
     try:
         url = urlsplit(location)
-        fits = url.scheme in ("redis", "rediss") and url.hostname and url.port != 0 and url.path.strip("/") in ("", "0")
+        numbers = [url.path.strip("/"), *parse_qs(url.query).get("db", ())]
+        fits = url.scheme in ("redis", "rediss") and url.hostname and url.port != 0 and {*numbers} <= {"", "0"}
     except ValueError:
         fits = False
     if not fits:

@@ -12,14 +12,17 @@ seconds, or the server's clock was set forward. Hence ``swap`` is not among the 
 
 from __future__ import annotations
 
+import asyncio
+import math
 import random
 import re
 import secrets
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -28,10 +31,14 @@ from beesession.beego import dsn
 from beesession.exceptions import SessionTooLarge
 from beesession.provider import Capabilities, Conflict, Count, Gone, Provider, Record, Unavailable
 from beesession.sid import Ids
-from beesession.ssdb_protocol import Client, Reply, Request, SSDBError
+from beesession.ssdb_protocol import Client, Reply, Request, SSDBError, Unreached
+from beesession.stepping import Call, awaited, directly, run
 
 if TYPE_CHECKING:
     from beesession.conf import Options
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 LOCK_SECONDS = 5
 """How long a lock lasts whose holder does not release it."""
@@ -57,13 +64,21 @@ class _Held:
 
     :ivar current: the record's data as it was read under the lock, or None
     :ivar until: when to write no more, by the monotonic clock
-    :ivar released: a write has been sent, and the release of the lock with it
+    :ivar released: a write may have been sent, and the release of the lock with it
     """
 
     key: bytes = field(repr=False)
     current: bytes | None = field(repr=False)
     until: float
     released: bool = False
+
+
+class _Locked(Exception):
+    """Another writer holds the lock of this session."""
+
+
+class _NotSent(Unavailable):
+    """The server did not get to see the request, nor will it."""
 
 
 class SSDBProvider(Provider):
@@ -125,54 +140,34 @@ class SSDBProvider(Provider):
         if seconds > 0:
             free = self._add(key, data)
             if free:
-                self._send(_expire(key, seconds))
+                _demand_done(*self._send(_expire(key, seconds), repeatable=True))
         else:
             free = self.read(sid) is None
         return Record(data, sid=sid, remaining=seconds) if free else None
 
     def swap(self, sid: str, record: Record, data: bytes, lifetime: float) -> Record:
-        self._demand_that_it_fits(data)
-        seconds = self.whole_seconds(lifetime)
-        with self._lock(sid) as held:
-            _demand_unchanged(held, record, sid)
-            self._write(held, _set(held.key, data, seconds) if seconds > 0 else (b"del", held.key))
-        return Record(data, sid=sid, remaining=seconds)
+        return run(self._patiently(directly, self._swap, sid, record, data, lifetime))
+
+    async def aswap(self, sid: str, record: Record, data: bytes, lifetime: float) -> Record:
+        return await self._patiently(awaited, self._swap, sid, record, data, lifetime)
 
     def touch(self, sid: str, record: Record, lifetime: float) -> Record:
-        seconds = self.whole_seconds(lifetime)
-        if seconds > 0:
-            (moved,) = self._send(_expire(self._key(sid), seconds), repeatable=True)
-            there = _number(moved) == 1
-        else:
-            there = self.destroy(sid)
-        if not there:
-            raise Gone
-        return replace(record, sid=sid, remaining=seconds)
+        return run(self._patiently(directly, self._touch, sid, record, lifetime))
+
+    async def atouch(self, sid: str, record: Record, lifetime: float) -> Record:
+        return await self._patiently(awaited, self._touch, sid, record, lifetime)
 
     def regenerate(self, sid: str, new_sid: str, record: Record, data: bytes, lifetime: float) -> Record:
-        """Add the new entry; then remove the old one and give the new one its expiry, which makes it a session.
+        return run(self._patiently(directly, self._regenerate, sid, new_sid, record, data, lifetime))
 
-        Who fails in between may leave an entry without an expiry, which opens nothing.
-        """
-        self._demand_that_it_fits(data)
-        new_key, seconds = self._key(new_sid), self.whole_seconds(lifetime)
-        with self._lock(sid) as held:
-            _demand_unchanged(held, record, sid)
-            if seconds > 0:
-                free, then = self._add(new_key, data), [_expire(new_key, seconds)]
-            else:
-                free, then = self.read(new_sid) is None, []
-            if not free:
-                raise Conflict
-            self._write(held, (b"del", held.key), *then)
-        return Record(data, sid=new_sid, remaining=seconds)
+    async def aregenerate(self, sid: str, new_sid: str, record: Record, data: bytes, lifetime: float) -> Record:
+        return await self._patiently(awaited, self._regenerate, sid, new_sid, record, data, lifetime)
 
     def destroy(self, sid: str) -> bool:
-        with self._lock(sid) as held:
-            if held.current is None:
-                return False
-            self._write(held, (b"del", held.key))
-        return True
+        return run(self._patiently(directly, self._destroy, sid))
+
+    async def adestroy(self, sid: str) -> bool:
+        return await self._patiently(awaited, self._destroy, sid)
 
     def active(self) -> Count:
         number, after, more = 0, self._prefix, True
@@ -187,48 +182,111 @@ class SSDBProvider(Provider):
         blind = "" if self._prefix else "; without KEY_PREFIX, other data under such a key is counted as well"
         return Count(number, f"counted by listing the keys: the live entries that are named by {where}{blind}")
 
+    # One try of each verb that takes the lock -------------------------------------------------------------
+
+    def _swap(self, sid: str, record: Record, data: bytes, lifetime: float) -> Record:
+        self._demand_that_it_fits(data)
+        seconds = self.whole_seconds(lifetime)
+        with self._lock(sid) as held:
+            _demand_unchanged(held, record, sid)
+            self._write(held, (b"setx", held.key, data, b"%d" % seconds) if seconds > 0 else (b"del", held.key))
+        return Record(data, sid=sid, remaining=seconds)
+
+    def _touch(self, sid: str, record: Record, lifetime: float) -> Record:
+        seconds = self.whole_seconds(lifetime)
+        if seconds > 0:
+            (moved,) = self._send(_expire(self._key(sid), seconds), repeatable=True)
+            there = _number(moved) == 1
+        else:
+            there = self._destroy(sid)
+        if not there:
+            raise Gone
+        return replace(record, sid=sid, remaining=seconds)
+
+    def _regenerate(self, sid: str, new_sid: str, record: Record, data: bytes, lifetime: float) -> Record:
+        """Add the new entry; then remove the old one and give the new one its expiry, which makes it a session.
+
+        What fails in between may leave an entry without an expiry, which opens nothing.
+        """
+        self._demand_that_it_fits(data)
+        new_key, seconds = self._key(new_sid), self.whole_seconds(lifetime)
+        with self._lock(sid) as held:
+            _demand_unchanged(held, record, sid)
+            if seconds > 0:
+                free, then = self._add(new_key, data), [_expire(new_key, seconds)]
+            else:
+                free, then = self.read(new_sid) is None, []
+            if not free:
+                raise Conflict
+            try:
+                done = self._write(held, (b"del", held.key), *then)
+            except _NotSent:
+                if then:
+                    self._discard(new_key)
+                raise
+        _demand_done(*done[1:])
+        return Record(data, sid=new_sid, remaining=seconds)
+
+    def _destroy(self, sid: str) -> bool:
+        with self._lock(sid) as held:
+            if held.current is None:
+                return False
+            self._write(held, (b"del", held.key))
+        return True
+
     # The lock -------------------------------------------------------------------------------------------
+
+    async def _patiently(self, call: Call, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Try a verb until its lock is free. Async, each try takes a thread, and the wait in between takes none."""
+        attempt = partial(verb, *args, **kwargs)
+        deadline, pause = time.monotonic() + PATIENCE, 0.001
+        while time.monotonic() < deadline:
+            with suppress(_Locked):
+                return await call(attempt, partial(asyncio.to_thread, attempt))
+            await call(time.sleep, _sleep, random.uniform(pause / 2, pause))
+            pause = min(2 * pause, _LONGEST_PAUSE)
+        raise Unavailable(f"The {self.name} store has a lock on this session that nobody releases.")
 
     @contextmanager
     def _lock(self, sid: str) -> Iterator[_Held]:
         """Hold the lock of a session. It is released with the write, or at the end of the block.
 
         Not where a reply was lost: what was sent may still arrive, and until the lock expires it does no harm.
+
+        :raises _Locked: it is not free
         """
         held = self._acquire(self._key(sid))
         try:
             yield held
         finally:
-            if not held.released:
-                held.released = True
-                # Who cannot reach the server to release a lock leaves it to expire.
-                if time.monotonic() < held.until:
-                    with suppress(Unavailable):
-                        self._send((b"del", held.key + _LOCK))
+            # Who is late leaves the lock to expire; so does who cannot reach the server to release it.
+            if not held.released and time.monotonic() < held.until:
+                self._discard(held.key + _LOCK, not_after=held.until)
 
     def _acquire(self, key: bytes) -> _Held:
         lock, token = key + _LOCK, secrets.token_hex(16).encode()
-        deadline, pause = time.monotonic() + PATIENCE, 0.001
-        while True:
-            added, ttl = self._send((b"setnx", lock, token), (b"ttl", lock))
-            if _number(added) == 1:
-                since = time.monotonic()
-                _, owner, *found = self._send(_expire(lock, LOCK_SECONDS), (b"get", lock), *_look_at(key))
-                if owner == [token]:
-                    return _Held(key, _live(*found), since + WRITE_WITHIN)
-            elif _number(ttl) < 0:
-                self._send(_expire(lock, LOCK_SECONDS), repeatable=True)
-            if time.monotonic() > deadline:
-                raise Unavailable(f"The {self.name} store has a lock on this session that nobody releases.")
-            time.sleep(random.uniform(pause / 2, pause))
-            pause = min(2 * pause, _LONGEST_PAUSE)
+        added, ttl = self._send((b"setnx", lock, token), (b"ttl", lock))
+        if _number(added) == 1:
+            since = time.monotonic()
+            done, owner, *found = self._send(_expire(lock, LOCK_SECONDS), (b"get", lock), *_look_at(key))
+            if owner == [token]:
+                _demand_done(done)
+                return _Held(key, _live(*found), since + WRITE_WITHIN)
+        elif _number(ttl) < 0:
+            self._send(_expire(lock, LOCK_SECONDS), repeatable=True)
+        raise _Locked
 
-    def _write(self, held: _Held, *requests: Request) -> None:
-        """Send what changes the session, and the release of its lock after it."""
-        if time.monotonic() > held.until:
-            raise Unavailable(f"The {self.name} store is too slow for a safe write. Nothing was written.")
+    def _write(self, held: _Held, *requests: Request) -> list[Reply]:
+        """Send what changes the session, and the release of its lock after it; return the replies to the former.
+
+        :raises _NotSent: also where the lock has been held for too long
+        """
         held.released = True
-        self._send(*requests, (b"del", held.key + _LOCK))
+        try:
+            return self._send(*requests, (b"del", held.key + _LOCK), not_after=held.until)[:-1]
+        except _NotSent:
+            held.released = False
+            raise
 
     # ----------------------------------------------------------------------------------------------------
 
@@ -242,6 +300,11 @@ class SSDBProvider(Provider):
         (added,) = self._send((b"setnx", key, data))
         return _number(added) == 1
 
+    def _discard(self, key: bytes, *, not_after: float = math.inf) -> None:
+        """Remove an entry if the server can be reached."""
+        with suppress(Unavailable):
+            self._send((b"del", key), not_after=not_after)
+
     def _count_live(self, keys: Sequence[bytes]) -> int:
         replies = self._send(*((b"ttl", key) for key in keys), repeatable=True) if keys else []
         return sum(_number(ttl) >= 0 for ttl in replies)
@@ -253,13 +316,16 @@ class SSDBProvider(Provider):
                 f"The session has {len(data)} bytes; SSDB stores up to {limit}.", size=len(data), limit=limit
             )
 
-    def _send(self, *requests: Request, repeatable: bool = False) -> list[Reply]:
+    def _send(self, *requests: Request, repeatable: bool = False, not_after: float = math.inf) -> list[Reply]:
         try:
-            return self._client.send(*requests, repeatable=repeatable)
+            return self._client.send(*requests, repeatable=repeatable, not_after=not_after)
         except SSDBError as error:
-            raise Unavailable(
-                f"The {self.name} store cannot be reached, or answered with an error ({error})."
-            ) from error
+            kind = _NotSent if isinstance(error, Unreached) else Unavailable
+            raise kind(f"The {self.name} store cannot be reached, or answered with an error ({error}).") from error
+
+
+async def _sleep(seconds: float) -> None:
+    await asyncio.sleep(seconds)  # asyncio.sleep itself is overloaded, which a Call cannot be typed for
 
 
 def _look_at(key: bytes) -> tuple[Request, Request]:
@@ -271,12 +337,10 @@ def _expire(key: bytes, seconds: int) -> Request:
     return (b"expire", key, b"%d" % seconds)
 
 
-def _set(key: bytes, data: bytes, seconds: int) -> Request:
-    return (b"setx", key, data, b"%d" % seconds)
-
-
 def _live(ttl: Reply, data: Reply) -> bytes | None:
     """Return the data of a session. An entry without an expiry is none: it is over, or is only being made."""
+    if data == []:
+        raise Unavailable("The ssdb store answered without the data.")
     return data[0] if data and _number(ttl) >= 0 else None
 
 
@@ -284,6 +348,11 @@ def _number(reply: Reply) -> int:
     if not reply or not _INTEGER.match(reply[0]):
         raise Unavailable("The ssdb store answered with something else than a number.")
     return int(reply[0])
+
+
+def _demand_done(*replies: Reply) -> None:
+    if any(_number(reply) != 1 for reply in replies):
+        raise Unavailable("The ssdb store did not set an expiry.")
 
 
 def _demand_unchanged(held: _Held, record: Record, sid: str) -> None:

@@ -18,6 +18,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from beesession import selected
 from beesession.provider import Provider, Unavailable
+from beesession.sql.dialect import AccessDenied
 from beesession.store import SessionStore
 
 UNREACHABLE = 75
@@ -91,8 +92,12 @@ def outage(error: Unavailable, before: str = "") -> CommandError:
     :param before: put in front of the sentence
     """
     cause = type(error.__cause__ or error).__name__
-    if cause in _REFUSALS:
+    advice = ""
+    if isinstance(error, AccessDenied):
+        advice = "see the user and password that the engine is given, and what that user may do"
+    elif cause in _REFUSALS:
         advice = "see the user, password and database number that the engine is given"
+    if advice:
         return CommandError(f"{before}The session store refused ({cause}): {advice}.")
     return CommandError(f"{before}The session store cannot be reached ({cause}).", returncode=UNREACHABLE)
 

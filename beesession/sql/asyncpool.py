@@ -22,7 +22,7 @@ from beesession.sql.idle import IdleConnections
 from beesession.sql.statements import Result, Statement
 
 SIZE = 10
-"""Connections of one process and event loop, unless ``OPTIONS["pool"]["max_size"]`` of the database says otherwise."""
+"""Connections of one process and event loop, unless ``OPTIONS["pool"]`` of the database says otherwise."""
 
 TIMEOUT = 3
 """Seconds to wait for a free connection, and for a new one where ``OPTIONS["connect_timeout"]`` is not set."""
@@ -40,7 +40,7 @@ class AsyncPool:
 
     def __init__(self, database: BaseDatabaseWrapper) -> None:
         self._database = database
-        self._parameters, self._role = _parameters(database), database.settings_dict["OPTIONS"].get("assume_role")
+        self._role = database.settings_dict["OPTIONS"].get("assume_role")
         self._turns = asyncio.Semaphore(_size(database))
         self._idle: IdleConnections[_Connection] = IdleConnections(_Connection.fileno)
         self._running: set[asyncio.Task[Result]] = set()
@@ -87,7 +87,8 @@ class AsyncPool:
             await connection.close()
         if found is not None:
             return found
-        connection = await _Connection.connect(**self._parameters)
+        # Asked for each time, as by Django: a password may be one that expires.
+        connection = await _Connection.connect(**_parameters(self._database))
         if self._role:
             try:
                 with deadline(connection.fileno(), TIMEOUT):
@@ -145,9 +146,12 @@ def _parameters(database: BaseDatabaseWrapper) -> dict[str, Any]:
 
 def _size(database: BaseDatabaseWrapper) -> int:
     pool = database.settings_dict["OPTIONS"].get("pool")
-    size = pool.get("max_size", SIZE) if isinstance(pool, Mapping) else SIZE
+    given = pool if isinstance(pool, Mapping) else {}
+    # As psycopg_pool has it: without a max_size the pool keeps the size that min_size says.
+    name = "min_size" if given.get("max_size") is None else "max_size"
+    size = given.get(name, SIZE)
     if not isinstance(size, int) or size < 1:
         raise ImproperlyConfigured(
-            f"DATABASES[{database.alias!r}]['OPTIONS']['pool']['max_size'] must be a whole number, 1 or more."
+            f"DATABASES[{database.alias!r}]['OPTIONS']['pool'][{name!r}] must be a whole number, 1 or more."
         )
     return size

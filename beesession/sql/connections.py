@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, cast
@@ -22,7 +23,10 @@ from django.db.utils import ConnectionHandler, Error, load_backend
 from beesession.aliases import ALIAS, entry_named, session_alias
 from beesession.beego import dsn
 from beesession.conf import Options
+from beesession.sql.deadlines import deadline
+from beesession.sql.dialect import StatementFailed
 from beesession.sql.idle import IdleConnections, server_has_spoken
+from beesession.sql.statements import DEADLINE
 
 Entry = Mapping[str, Any]
 
@@ -41,8 +45,9 @@ class Database:
         self.origin = origin
         # Django wants a "default". Nothing is ever connected by it.
         self._handler = connections if alias else ConnectionHandler({"default": {}, ALIAS: {**entry}})
-        self._idle: dict[int, IdleConnections[BaseDatabaseWrapper]] = {}
+        self._idle: IdleConnections[BaseDatabaseWrapper] = IdleConnections(fileno)
         self._closed = False
+        _databases.add(self)
 
     @classmethod
     def find(
@@ -98,14 +103,14 @@ class Database:
         try:
             yield connection
             sound = True
-        except Exception:
+        except (StatementFailed, Error):
             # An error in an answer leaves the connection as it was; an interrupted wait for one does not.
             sound = not connection.errors_occurred
             raise
         finally:
             if connection.connection is not None:
                 if sound and not self._closed:
-                    self._idle_here().put(connection)
+                    self._idle.put(connection)
                 else:
                     connection.close()
 
@@ -113,12 +118,20 @@ class Database:
         """Close the connections of its own; one that is lent follows when it comes back."""
         self._closed = True
         # Django refuses to close a connection in a thread that runs an event loop.
-        closing = threading.Thread(target=_close_each, args=(self._idle_here().clear(),))
+        closing = threading.Thread(target=_close_each, args=(self._idle.clear(),))
         closing.start()
         closing.join()
 
+    def leave_to_the_parent(self, nowhere: int) -> None:
+        """Let go of the connections, in a child of the process that made them, so that it keeps them.
+
+        :param nowhere: the file descriptor of something that takes a goodbye and passes it on to nobody
+        """
+        for connection in self._idle.clear():
+            os.dup2(nowhere, fileno(connection))
+
     def _take(self) -> BaseDatabaseWrapper:
-        found, spent = self._idle_here().take()
+        found, spent = self._idle.take()
         for connection in spent:
             connection.close()
         if found is None:
@@ -127,11 +140,22 @@ class Database:
             found.inc_thread_sharing()
         return found
 
-    def _idle_here(self) -> IdleConnections[BaseDatabaseWrapper]:
-        # After a fork the parent's stay where they are: to close them would end them for the parent, too.
-        process = os.getpid()
-        found = self._idle.get(process)
-        return found if found is not None else self._idle.setdefault(process, IdleConnections(fileno))
+
+_databases: weakref.WeakSet[Database] = weakref.WeakSet()
+
+
+def _leave_to_the_parent() -> None:
+    # MySQL's client says goodbye on a connection when it is freed, at the end of the process if not before.
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    try:
+        for database in _databases:
+            database.leave_to_the_parent(nowhere)
+    finally:
+        os.close(nowhere)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_to_the_parent)
 
 
 def _close_each(connections: list[BaseDatabaseWrapper]) -> None:
@@ -140,18 +164,43 @@ def _close_each(connections: list[BaseDatabaseWrapper]) -> None:
 
 
 def fileno(connection: BaseDatabaseWrapper) -> int:
-    """Return the file descriptor of a connection's socket."""
-    return cast(int, connection.connection.fileno())
+    """Return the file descriptor of a connection's socket.
+
+    :raises Error: it was closed on this side
+    """
+    with connection.wrap_database_errors:
+        return cast(int, connection.connection.fileno())
+
+
+def in_transaction(connection: BaseDatabaseWrapper) -> bool:
+    """Return whether the site has a transaction open, by ``atomic`` or by turning autocommit off."""
+    return connection.connection is not None and not connection.autocommit
+
+
+def connect(connection: BaseDatabaseWrapper) -> None:
+    """Connect what is not connected. Where Django has a pool, it may hand out what the server has ended: not to us."""
+    pool = getattr(connection, "pool", None)
+    for _ in range(pool.max_size if pool else 0):
+        connection.ensure_connection()
+        if not _has_ended(connection):
+            return
+        connection.close()
+    connection.ensure_connection()
 
 
 def _has_ended(connection: BaseDatabaseWrapper) -> bool:
-    if connection.connection is None or connection.in_atomic_block:
+    if connection.connection is None or in_transaction(connection):
         return False
     try:
-        with connection.wrap_database_errors:
-            return server_has_spoken(fileno(connection))
-    except Error:  # it was closed on this side
+        number = fileno(connection)
+    except Error:
         return True
+    if not server_has_spoken(number):
+        return False
+    # What the site listens for (NOTIFY) comes in unasked, too, and its temporary tables and locks end with the
+    # connection. So here, and only here, the server is asked; and a pool takes back none that has failed to answer.
+    with deadline(number, DEADLINE):
+        return not connection.is_usable()
 
 
 def _demand_usable(entry: Entry, origin: str, vendor: str) -> None:

@@ -37,10 +37,10 @@ class _Watch:
     def begin(self, fileno: int) -> _Wait:
         wait = _Wait(fileno, time.monotonic() + self._seconds)
         with self._lock:
-            self._waiting.append(wait)
             if not self._is_on:
-                self._is_on = True
                 threading.Thread(target=self._run, name="beesession-deadlines", daemon=True).start()
+                self._is_on = True  # only now: the system may have had no thread left
+            self._waiting.append(wait)
         return wait
 
     def end(self, wait: _Wait) -> None:
@@ -70,8 +70,13 @@ class _Watch:
 
 def hang_up(fileno: int) -> None:
     """Let whoever waits for the server find that the connection has ended."""
-    with socket.fromfd(fileno, socket.AF_INET, socket.SOCK_STREAM) as link, suppress(OSError):
-        link.shutdown(socket.SHUT_RDWR)  # an OSError: the other side was faster
+    with suppress(OSError):  # the other side was faster, or this side has closed it
+        # Not by a copy: there may be no file descriptor left.
+        link = socket.socket(socket.AF_INET, socket.SOCK_STREAM, fileno=fileno)
+        try:
+            link.shutdown(socket.SHUT_RDWR)
+        finally:
+            link.detach()
 
 
 _watches: dict[tuple[int, float], _Watch] = {}

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from django.db.utils import Error
 
-from beesession.provider import Record
+from beesession.provider import Record, Unavailable
 from beesession.sql.layout import Layout
 
 
@@ -26,13 +26,36 @@ class Verdict(Enum):
     """It was not run, and may be in a moment: a lock, a deadlock, too many connections."""
 
     UNSENT = auto()
-    """The connection had ended before; nothing was run."""
+    """There was no connection, or it had ended before; nothing was run."""
 
     LOST = auto()
     """The connection ended, and nobody knows whether the statement was run."""
 
+    BROKEN = auto()
+    """An earlier error has ended the transaction that it was to be a part of; nothing was run."""
+
+    DENIED = auto()
+    """The user may not do that, or the password is wrong. It does not pass by itself."""
+
     FAILED = auto()
     """Anything else. To repeat it would not help."""
+
+
+class StatementFailed(Exception):
+    """The database, or the way to it, has not done what a statement says.
+
+    :ivar verdict: what the error means
+    :ivar error: Django's error, whose cause is the driver's
+    """
+
+    def __init__(self, verdict: Verdict, error: Error) -> None:
+        super().__init__(verdict.name)
+        self.verdict = verdict
+        self.error = error
+
+
+class AccessDenied(Unavailable):
+    """The database does not take the user or the password, or does not let the user do that."""
 
 
 class Dialect(ABC):

@@ -66,7 +66,7 @@ CREATE TABLE {TABLE} (
     ),
     engine=(f"SELECT engine FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = '{TABLE}'"),
     types={
-        "session_key": frozenset({"char", "varchar", "binary", "varbinary"}),
+        "session_key": frozenset({"char", "varchar", "varbinary"}),  # BINARY gives the key back with zeros
         "session_data": frozenset({"blob", "mediumblob", "longblob"}),
         "session_expiry": frozenset({"int", "bigint"}),
     },

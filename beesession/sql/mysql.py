@@ -33,6 +33,10 @@ _VERDICTS = {
     1062: Verdict.TAKEN,  # duplicate entry
     1054: Verdict.NO_TABLE,  # unknown column
     1146: Verdict.NO_TABLE,  # no such table
+    1044: Verdict.DENIED,  # no right to the database
+    1045: Verdict.DENIED,  # wrong user or password
+    1142: Verdict.DENIED,  # no right to the table
+    1143: Verdict.DENIED,  # no right to a column
     1020: Verdict.REFUSED,  # the row has changed since the transaction began
     1040: Verdict.REFUSED,  # too many connections
     1205: Verdict.REFUSED,  # lock wait timeout
@@ -59,12 +63,13 @@ class MySQLDialect(Dialect):
     # Inside a signed number: the column is unsigned, and a negative difference would be an error.
     _now = "CAST(UNIX_TIMESTAMP() AS SIGNED)"
     # beego's column folds case. The first comparison finds the row by the primary key, the second compares bytes.
-    key_matches = "session_key = %(sid)s AND CAST(session_key AS BINARY) = %(sid)s"
+    # With PAD_CHAR_TO_FULL_LENGTH in sql_mode a CHAR comes with its padding.
+    key_matches = "session_key = %(sid)s AND CAST(TRIM(TRAILING ' ' FROM session_key) AS BINARY) = %(sid)s"
     live = f"session_expiry >= {_now} - %(store_lifetime)s"
     expired = f"session_expiry < {_now} - %(store_lifetime)s"
     expiry = f"{_now} + %(shift)s"
     remaining = f"CAST(session_expiry AS SIGNED) + %(store_lifetime)s - {_now}"
-    data = "COALESCE(session_data, '')"
+    data = "COALESCE(session_data, x'')"  # with EMPTY_STRING_IS_NULL in sql_mode '' is NULL
     unchanged = f"SHA2({data}, 256) = %(digest)s"
     if_taken = ""
     collect = f"DELETE FROM {TABLE} WHERE {expired} ORDER BY session_expiry LIMIT %(limit)s"
@@ -82,7 +87,8 @@ class MySQLDialect(Dialect):
 
     def told(self, error: Error) -> tuple[object, ...]:
         number = _number(error)
-        return error.args if 2000 <= number < 3000 or number in _OF_CONNECTING else (number,)
+        is_ours = not number and error.__cause__ is None
+        return error.args if is_ours or 2000 <= number < 3000 or number in _OF_CONNECTING else (number,)
 
 
 def _number(error: Error) -> int:

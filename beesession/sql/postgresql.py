@@ -17,11 +17,11 @@ _VERDICTS = {
     "3F000": Verdict.NO_TABLE,  # invalid_schema_name
     "42P01": Verdict.NO_TABLE,  # undefined_table
     "42703": Verdict.NO_TABLE,  # undefined_column
+    "25P02": Verdict.BROKEN,  # in_failed_sql_transaction
+    "42501": Verdict.DENIED,  # insufficient_privilege
     "40001": Verdict.REFUSED,  # serialization_failure
     "40P01": Verdict.REFUSED,  # deadlock_detected
-    "53300": Verdict.REFUSED,  # too_many_connections
     "55P03": Verdict.REFUSED,  # lock_not_available: lock_timeout
-    "57P03": Verdict.REFUSED,  # cannot_connect_now
     # The server says goodbye, which it may also do in the middle of a statement.
     "57P01": Verdict.LOST,  # admin_shutdown
     "57P02": Verdict.LOST,  # crash_shutdown
@@ -62,7 +62,10 @@ class PostgreSQLDialect(Dialect):
     def verdict(self, error: Error) -> Verdict:
         state = _state(error)
         if state is None:
-            # The client's own word: there is no connection (any more).
+            # The client's own word: there is no connection (any more). What a server that refuses one says for it has
+            # no SQLSTATE; psycopg puts its half-made connection into such an error.
+            if getattr(error.__cause__, "pgconn", None) is not None:
+                return Verdict.UNSENT
             return Verdict.LOST if isinstance(error, (OperationalError, InterfaceError)) else Verdict.FAILED
         return _VERDICTS.get(state) or _VERDICTS.get(state[:2], Verdict.FAILED)
 

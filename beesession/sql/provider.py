@@ -4,7 +4,7 @@ Each verb is a step (:mod:`beesession.stepping`) of one statement, or two where 
 was looking for. How a statement gets to the database and back is the seam between this class and its two subclasses:
 ``_execute`` runs one on a connection of Django's, in the calling thread, and ``_aexecute`` does the same without
 blocking an event loop. Both return a :class:`~beesession.sql.statements.Result`, and raise
-:class:`~beesession.sql.execution.StatementFailed`. Whether to run the statement again is decided here.
+:class:`~beesession.sql.dialect.StatementFailed`. Whether to run the statement again is decided here.
 """
 
 from __future__ import annotations
@@ -22,15 +22,16 @@ from django.core.exceptions import ImproperlyConfigured
 
 from beesession.conf import Options
 from beesession.exceptions import SessionTooLarge
-from beesession.provider import Conflict, Count, Gone, Provider, Record, Sweep, Unavailable
+from beesession.provider import Conflict, Count, Gone, Record, Sweep, Unavailable
 from beesession.sid import IdRule
-from beesession.sql.connections import Database, Entry
-from beesession.sql.dialect import Dialect, Verdict
-from beesession.sql.execution import StatementFailed, execute, judged
+from beesession.sql.connections import Database, Entry, in_transaction
+from beesession.sql.dialect import AccessDenied, Dialect, StatementFailed, Verdict
+from beesession.sql.execution import execute, judged
 from beesession.sql.executor import BoundedExecutor, sync_code_waits
 from beesession.sql.fitting import ColumnIds, demand_fitting
 from beesession.sql.layout import TABLE
 from beesession.sql.statements import Result, Statement, Statements
+from beesession.stepped import SteppedProvider
 from beesession.stepping import Call, awaited, directly, run
 
 PATIENCE = 2.0
@@ -53,7 +54,7 @@ class _Taken(Exception):
     """There is a row under this key."""
 
 
-class SQLProvider(Provider):
+class SQLProvider(SteppedProvider):
     """Keeps sessions in one table of a database.
 
     :param database: where that is
@@ -99,44 +100,6 @@ class SQLProvider(Provider):
     def close(self) -> None:
         self._executor.close()
         self._database.close()
-
-    # Each verb and its async twin are one step ----------------------------------------------------------
-
-    def read(self, sid: str) -> Record | None:
-        return run(self._read(directly, sid))
-
-    async def aread(self, sid: str) -> Record | None:
-        return await self._read(awaited, sid)
-
-    def create(self, sid: str, data: bytes, lifetime: float) -> Record | None:
-        return run(self._create(directly, sid, data, lifetime))
-
-    async def acreate(self, sid: str, data: bytes, lifetime: float) -> Record | None:
-        return await self._create(awaited, sid, data, lifetime)
-
-    def swap(self, sid: str, record: Record, data: bytes, lifetime: float) -> Record:
-        return run(self._swap(directly, sid, record, data, lifetime))
-
-    async def aswap(self, sid: str, record: Record, data: bytes, lifetime: float) -> Record:
-        return await self._swap(awaited, sid, record, data, lifetime)
-
-    def touch(self, sid: str, record: Record, lifetime: float) -> Record:
-        return run(self._touch(directly, sid, record, lifetime))
-
-    async def atouch(self, sid: str, record: Record, lifetime: float) -> Record:
-        return await self._touch(awaited, sid, record, lifetime)
-
-    def regenerate(self, sid: str, new_sid: str, record: Record, data: bytes, lifetime: float) -> Record:
-        return run(self._regenerate(directly, sid, new_sid, record, data, lifetime))
-
-    async def aregenerate(self, sid: str, new_sid: str, record: Record, data: bytes, lifetime: float) -> Record:
-        return await self._regenerate(awaited, sid, new_sid, record, data, lifetime)
-
-    def destroy(self, sid: str) -> bool:
-        return run(self._destroy(directly, sid))
-
-    async def adestroy(self, sid: str) -> bool:
-        return await self._destroy(awaited, sid)
 
     def gc(self, limit: int, *, dry_run: bool = False) -> Sweep:
         """Remove up to ``limit`` expired records, the oldest first, in one statement."""
@@ -257,6 +220,7 @@ class SQLProvider(Provider):
 
         :raises _Taken: a row with this key is there
         :raises TableMissing: the table is not
+        :raises AccessDenied: the database does not take the user, or does not let it do that
         :raises Unavailable: the database cannot be reached, answered with an error, or its reply was lost
         """
         began = time.monotonic()
@@ -278,7 +242,8 @@ class SQLProvider(Provider):
                 if verdict in (Verdict.UNSENT, Verdict.LOST) and not may_have_run and not reconnected:
                     reconnected = True
                     continue
-            raise Unavailable(
+            kind = AccessDenied if verdict is Verdict.DENIED else Unavailable
+            raise kind(
                 f"The {self.name} store cannot be reached, or answered with an error ({type(error).__name__})."
             ) from error
 
@@ -296,7 +261,10 @@ class SQLProvider(Provider):
         :raises StatementFailed: as above
         """
         if self._database.alias is not None and sync_code_waits():
-            result = await sync_to_async(self._execute_in_transaction, thread_sensitive=True)(statement)
+            try:
+                result = await sync_to_async(self._execute_in_transaction, thread_sensitive=True)(statement)
+            except RuntimeError:
+                result = None  # asgiref's: that code did not wait for this task to its end
             if result is not None:
                 return result
         return await self._aexecute_alone(statement)
@@ -304,7 +272,7 @@ class SQLProvider(Provider):
     def _execute_in_transaction(self, statement: Statement) -> Result | None:
         """Run a statement in the transaction that the calling thread has open on the alias; else do nothing."""
         with self._database.connection() as connection:
-            return execute(connection, statement, self.dialect) if connection.in_atomic_block else None
+            return execute(connection, statement, self.dialect) if in_transaction(connection) else None
 
     async def _aexecute_alone(self, statement: Statement) -> Result:
         """Run a statement in no transaction of the site, without blocking the event loop, once: here, in a thread.

@@ -16,7 +16,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import Error
 
 from beesession.provider import Unavailable
-from beesession.sql.dialect import Dialect
+from beesession.sql.dialect import AccessDenied, Dialect, Verdict
 from beesession.sql.layout import TABLE, Layout
 
 LARGE = 1024 * 1024
@@ -127,6 +127,7 @@ def _unavailable(dialect: Dialect) -> Iterator[None]:
     try:
         yield
     except Error as error:
-        raise Unavailable(
+        kind = AccessDenied if dialect.verdict(error) is Verdict.DENIED else Unavailable
+        raise kind(
             f"The {dialect.vendor} database cannot be reached, or refused ({type(error).__name__})."
         ) from dialect.scrub(error)

@@ -30,6 +30,7 @@ from beesession_tests.sql.databases import (
 )
 
 MYSQL = [kind for kind in KINDS if kind.is_mysql]
+POSTGRESQL = [kind for kind in KINDS if not kind.is_mysql]
 
 
 # Which one ----------------------------------------------------------------------------------------------------
@@ -86,6 +87,19 @@ def test_threads_that_end_leave_no_connection_behind(server: Server, provider: S
     assert len(server.connections()) == 1
     provider.close()
     eventually(lambda: server.connections() == [])
+
+
+def test_localhost_means_the_port_that_is_named(make: Make, server: Server) -> None:
+    _used(make(server.provider_config.replace(server.host, "localhost")))
+    assert server.connections()
+
+
+@pytest.mark.parametrize("kind", POSTGRESQL, ids=str, indirect=True)
+@pytest.mark.parametrize("parameter", ["sslsni=0", "sslinline=false", "lock_timeout=5s", "options=-c geqo=off"])
+def test_a_parameter_of_lib_pq_reaches_no_server_that_does_not_know_it(
+    make: Make, server: Server, parameter: str
+) -> None:
+    _used(make(f"{server.provider_config}&{parameter}"))
 
 
 # What is refused ------------------------------------------------------------------------------------------------
@@ -244,7 +258,7 @@ def test_a_column_that_was_widened_meanwhile_is_noticed(server: Server, provider
     assert stored(provider, b"x" * 100_000).data == b"x" * 100_000
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if not kind.is_mysql], ids=str, indirect=True)
+@pytest.mark.parametrize("kind", POSTGRESQL, ids=str, indirect=True)
 def test_postgresql_refuses_what_no_statement_can_hold(provider: SQLProvider) -> None:
     limit = provider.capabilities.max_bytes
     assert limit is not None

@@ -71,8 +71,11 @@ def statements_of(alias: str) -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize(("act", "expected"), COSTS.values(), ids=COSTS.keys())
-@pytest.mark.usefixtures("entry")
-def test_a_verb_sends_so_many_statements(make: Make, act: Callable[[SQLProvider], Any], expected: list[str]) -> None:
+def test_a_verb_sends_so_many_statements(
+    make: Make, entry: dict[str, Any], act: Callable[[SQLProvider], Any], expected: list[str]
+) -> None:
+    # With one, what goes through the whole table has a connection of its own, which the site does not see.
+    entry["OPTIONS"].pop("read_timeout", None)
     provider = make(alias=ALIAS)
     with statements_of(ALIAS) as seen:
         act(provider)

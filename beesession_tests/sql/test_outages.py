@@ -20,6 +20,7 @@ from django.test import Client, override_settings
 from beesession.provider import Record, Unavailable
 from beesession.sql.provider import SQLProvider, TableMissing
 from beesession.testing import Verbs
+from beesession_tests.faults import Proxy, Stream
 from beesession_tests.sql.databases import ALIAS, HOUR, KINDS, NEW_SID, SID, Kind, Make, Server, database_entry, stored
 
 SECRET = "the-visitor's-secret"
@@ -146,6 +147,20 @@ def test_a_missing_table_logs_nobody_out(kind: Kind, server: Server) -> None:
             server.execute("ALTER TABLE elsewhere RENAME TO session")
         assert visitor.get("/read").json() == {"value": "kept"}
         assert settings.SESSION_COOKIE_NAME in visitor.cookies
+
+
+# A server that does not take a connection ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if not kind.is_mysql], ids=str, indirect=True)
+def test_a_write_that_got_no_connection_is_sent_by_the_next_one(
+    server: Server, make: Make, form: Callable[[SQLProvider], Verbs]
+) -> None:
+    with Proxy(server.port, Stream) as proxy:
+        verbs = form(make(server.provider_config.replace(f":{server.port}", f":{proxy.port}")))
+        proxy.lose_reply()
+        stored(verbs, b"data")
+        assert verbs.data(SID) == b"data"
 
 
 # What is shown ------------------------------------------------------------------------------------------------

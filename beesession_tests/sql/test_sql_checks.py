@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -63,14 +64,27 @@ def test_a_provider_string_beside_an_alias_is_w002(kind: Kind, server: Server) -
     assert ids(messages(kind, ALIAS=ALIAS, PROVIDER_CONFIG=server.provider_config)) == ["W002"]
 
 
-@pytest.mark.parametrize("same", [True, False], ids=["same-database", "another"])
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        (lambda entry: None, True),
+        (lambda entry: entry.update(HOST="localhost"), True),
+        (lambda entry: entry.update(PORT=""), True),
+        (lambda entry: entry.update(PORT=free_port()), False),
+        (lambda entry: entry.update(NAME=f"test_{entry['NAME']}"), True),
+        (lambda entry: entry.update(NAME="tried", TEST={"NAME": "tried"}), True),
+        (lambda entry: entry.update(NAME="another"), False),
+    ],
+    ids=["same", "localhost", "default-port", "another-port", "test-run", "test-run-by-name", "another-database"],
+)
 def test_a_provider_string_that_leads_elsewhere_than_the_entry_is_w002(
-    kind: Kind, server: Server, entry: dict[str, Any], same: bool
+    kind: Kind, server: Server, entry: dict[str, Any], change: Callable[[dict[str, Any]], None], same: bool
 ) -> None:
-    config = server.provider_config
-    other = config if same else config.replace(f":{server.port}", f":{free_port()}")
+    default_port = "3306" if kind.is_mysql else "5432"
+    entry["PORT"] = default_port
+    change(entry)
     with database_entry("beesession", entry):
-        found = messages(kind, PROVIDER_CONFIG=other)
+        found = messages(kind, PROVIDER_CONFIG=server.provider_config.replace(str(server.port), default_port))
     assert ids(found) == ([] if same else ["W002"])
 
 

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import re
+import traceback
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
-from django.apps import apps
-from django.db.models.signals import post_migrate
 from django.test import override_settings
 
+from beesession.apps import make_session_table
 from beesession.provider import Conflict, Gone, Record, Unavailable
+from beesession.sql.dialect import AccessDenied
 from beesession.sql.provider import SQLProvider
 from beesession.sql.table import Flaw, Kind, create, flaws
 from beesession.testing import Verbs
+from beesession_tests.commands.conftest import run
 from beesession_tests.servers import MariaDBServer, free_port
-from beesession_tests.sql.databases import ALIAS, HOUR, NEW_SID, SID, Make, Server, stored
+from beesession_tests.sql.databases import ALIAS, HOUR, KINDS, NEW_SID, SID, Make, Server, database_entry, stored
 from beesession_tests.sql.databases import Kind as Database
+
+MYSQL = [kind for kind in KINDS if kind.is_mysql]
 
 
 def found(provider: SQLProvider) -> list[Flaw] | None:
@@ -84,6 +92,14 @@ def test_a_table_that_is_another_is_recognised(
     assert detail in " ".join(str(flaw) for flaw in unfit)
 
 
+@pytest.mark.parametrize("kind", MYSQL, ids=str, indirect=True)
+def test_a_key_that_is_filled_up_with_zeros_is_told(server: Server, provider: SQLProvider) -> None:
+    server.execute("ALTER TABLE session MODIFY session_key BINARY(64)")
+    stored(provider)
+    assert provider.read(SID) is None
+    assert found(provider) == [Flaw(Kind.UNFIT, "its column session_key is of the type binary")]
+
+
 def test_a_database_that_cannot_be_reached_is_unavailable(server: Server, make: Make) -> None:
     with pytest.raises(Unavailable):
         made(make(server.provider_config.replace(str(server.port), str(free_port()))))
@@ -111,6 +127,66 @@ def test_each_verb_works_on_beegos_table(kind: Database, server: Server, verbs: 
     assert server.execute("SELECT COUNT(*) FROM session") == [(0,)]
 
 
+@pytest.mark.parametrize("kind", MYSQL, ids=str, indirect=True)
+@pytest.mark.parametrize(
+    ("sql_mode", "beegos", "data"),
+    [
+        ("PAD_CHAR_TO_FULL_LENGTH", False, b"data"),
+        ("PAD_CHAR_TO_FULL_LENGTH", True, b"data"),
+        ("EMPTY_STRING_IS_NULL", True, b""),
+    ],
+)
+def test_no_sql_mode_of_the_sites_changes_what_is_found(
+    kind: Database, server: Server, make: Make, entry: dict[str, Any], sql_mode: str, beegos: bool, data: bytes
+) -> None:
+    kind.make_table(server, beegos=beegos)
+    entry["OPTIONS"]["sql_mode"] = sql_mode
+    with database_entry("moody", entry):
+        provider = make(alias="moody")
+        stored(provider, data)
+        found = provider.read(SID)
+        assert found is not None
+        assert found.data == data
+        assert provider.swap(SID, found, b"after", HOUR).data == b"after"
+
+
+# Rights -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def stranger(server: Server) -> Iterator[str]:
+    """The provider string of a user who may connect, and do nothing else."""
+    user, password = server.provider_config.removeprefix("postgresql://").partition("@")[0].split(":")
+    if isinstance(server, MariaDBServer):
+        account = f"stranger@'{server.host}'"
+        server.execute(f"CREATE USER {account} IDENTIFIED BY '{password}'")
+        server.execute(f"GRANT CREATE TEMPORARY TABLES ON *.* TO {account}")
+    else:
+        account = "stranger"
+        server.execute(f"CREATE ROLE stranger LOGIN PASSWORD '{password}'")
+    yield server.provider_config.replace(f"{user}:", "stranger:", 1)
+    server.execute(f"DROP USER {account}")
+
+
+def test_a_user_who_may_not_use_the_table_is_refused_and_no_id_is_shown(make: Make, stranger: str) -> None:
+    with pytest.raises(AccessDenied) as caught:
+        make(stranger).read(SID)
+    assert isinstance(caught.value, Unavailable)
+    assert SID not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize("command", ["session_table", "session_gc", "session_active"])
+def test_a_command_whose_user_may_not_do_that_has_failed_for_good(
+    kind: Database, server: Server, stranger: str, command: str
+) -> None:
+    if command == "session_table":
+        server.execute("DROP TABLE session")
+    with override_settings(SESSION_ENGINE=kind.module, BEESESSION={"PROVIDER_CONFIG": stranger}):
+        outcome = run(command)
+    assert outcome.code == 1
+    assert re.fullmatch(r"The session store refused \(\w+\): see the user and password .*", outcome.error)
+
+
 # migrate ------------------------------------------------------------------------------------------------------
 
 
@@ -121,9 +197,8 @@ def is_there(server: Server) -> bool:
 
 
 def migrated(using: str) -> None:
-    """Send what ``migrate --database`` sends at its end, to this app: the others would look for tables of theirs."""
-    sender = apps.get_app_config("beesession")
-    post_migrate.send(sender, app_config=sender, verbosity=1, interactive=False, using=using, apps=apps, plan=[])
+    """Do what this app does at the end of ``migrate --database``; ``test_test_runs`` has the command itself."""
+    make_session_table(using=using, verbosity=1)
 
 
 @pytest.mark.usefixtures("entry")

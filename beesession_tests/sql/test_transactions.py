@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from django.core.handlers.base import BaseHandler
-from django.db import connections, transaction
+from django.db import DataError, connections, transaction
 from django.db.transaction import TransactionManagementError
 
-from beesession.provider import Conflict
+from beesession.provider import Conflict, Unavailable
+from beesession.sql.connections import fileno
+from beesession.sql.idle import server_has_spoken
 from beesession.sql.provider import SQLProvider
+from beesession_tests.faults import Proxy, Stream
+from beesession_tests.servers.base import eventually
 from beesession_tests.sql.databases import ALIAS, HOUR, KINDS, NEW_SID, SID, Kind, Make, Server, database_entry, stored
 
 pytestmark = pytest.mark.usefixtures("entry")
+on_postgresql = pytest.mark.parametrize("kind", [kind for kind in KINDS if not kind.is_mysql], ids=str, indirect=True)
 
 
 @pytest.fixture
@@ -126,6 +132,46 @@ def test_a_transaction_that_the_site_has_broken_is_the_sites_fault_and_no_outage
             provider.read(SID)
 
 
+@on_postgresql
+def test_a_transaction_that_an_error_of_the_sites_has_ended_is_no_outage_either(provider: SQLProvider) -> None:
+    with undone():
+        with connections[ALIAS].cursor() as cursor, pytest.raises(DataError, match="division by zero"):
+            cursor.execute("SELECT 1/0")
+        with pytest.raises(TransactionManagementError):
+            provider.read(SID)
+
+
+def test_without_autocommit_a_connection_that_has_ended_is_not_replaced_under_the_site(
+    server: Server, provider: SQLProvider
+) -> None:
+    stored(provider)
+    transaction.set_autocommit(False, using=ALIAS)
+    provider.destroy(SID)
+    server.disconnect_clients()
+    with pytest.raises(Unavailable):
+        provider.read(SID)
+    connections[ALIAS].close()
+    assert provider.read(SID) is not None
+
+
+@pytest.mark.slow
+def test_a_server_that_falls_silent_in_a_transaction_is_given_up_before_ten_seconds_are_over(
+    make: Make, server: Server, entry: dict[str, Any]
+) -> None:
+    with Proxy(server.port, Stream) as proxy, database_entry("proxied", {**entry, "PORT": str(proxy.port)}):
+        provider = make(alias="proxied")
+        record = stored(provider)
+        with transaction.atomic(using="proxied"):
+            assert provider.read(SID) is not None
+            proxy.blackhole()
+            began = time.monotonic()
+            with pytest.raises(Unavailable):
+                provider.regenerate(SID, NEW_SID, record, b"after", HOUR)
+            assert time.monotonic() - began < 10
+            proxy.heal()
+            transaction.set_rollback(True, using="proxied")
+
+
 @pytest.mark.parametrize("atomic", [True, False])
 def test_atomic_requests_undo_the_rotation_of_a_view_that_fails(
     provider: SQLProvider, entry: dict[str, Any], atomic: bool
@@ -142,3 +188,48 @@ def test_atomic_requests_undo_the_rotation_of_a_view_that_fails(
         as_the_handler_calls_it()
     assert (provider.read(SID) is not None) is atomic
     assert (provider.read(NEW_SID) is None) is atomic
+
+
+# The connection of the site ---------------------------------------------------------------------------------
+
+
+@on_postgresql
+def test_a_connection_on_which_the_site_is_told_something_stays_the_sites(
+    server: Server, provider: SQLProvider
+) -> None:
+    told: list[str] = []
+    with connections[ALIAS].cursor() as cursor:
+        cursor.execute("LISTEN news")
+        cursor.execute("CREATE TEMPORARY TABLE kept AS SELECT pg_backend_pid() AS pid")
+        connections[ALIAS].connection.add_notify_handler(lambda notify: told.append(notify.payload))
+        server.execute("NOTIFY news, 'here'")
+        eventually(lambda: server_has_spoken(fileno(connections[ALIAS])))
+        stored(provider)
+        cursor.execute("SELECT pid = pg_backend_pid() FROM kept")
+        assert cursor.fetchall() == [(True,)]
+    assert told == ["here"]
+
+
+@on_postgresql
+def test_what_djangos_pool_hands_out_is_replaced_where_the_server_has_ended_it(
+    make: Make, server: Server, entry: dict[str, Any]
+) -> None:
+    entry["OPTIONS"]["pool"] = {"min_size": 4, "max_size": 4}
+    with database_entry("pooled", entry):
+        provider, pool = make(alias="pooled"), connections["pooled"].pool  # type: ignore[attr-defined]
+        with pool:
+            end_all_of_the_pool(server)
+            record = stored(provider, b"before")
+            end_all_of_the_pool(server)
+            provider.swap(SID, record, b"after", HOUR)
+            end_all_of_the_pool(server)
+            for _ in range(2):
+                found = provider.read(SID)
+                assert found is not None
+                assert found.data == b"after"
+            connections["pooled"].close()
+
+
+def end_all_of_the_pool(server: Server) -> None:
+    eventually(lambda: len(server.connections()) == 4)
+    server.disconnect_clients()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
@@ -11,7 +12,29 @@ from django.db.utils import ConnectionHandler
 from pytest_django import DjangoDbBlocker
 
 from beesession.beego import dsn
+from beesession_tests.engines import RunningEngine
 from beesession_tests.servers import MariaDBServer, PostgreSQLServer, Servers
+
+Server = PostgreSQLServer | MariaDBServer
+
+
+@pytest.fixture
+def server(engine: RunningEngine, servers: Servers) -> Server:
+    """The engine's server, which no client is connected to."""
+    server: Server = servers.postgresql if engine.name == "postgresql" else servers.mariadb
+    server.disconnect_clients()
+    return server
+
+
+@contextmanager
+def locked(server: Server) -> Iterator[None]:
+    """Keep everybody else from the table."""
+    is_postgresql = isinstance(server, PostgreSQLServer)
+    with closing(server.connect(autocommit=False)) as connection:
+        connection.cursor().execute(
+            "LOCK TABLE session IN ACCESS EXCLUSIVE MODE" if is_postgresql else "LOCK TABLES session WRITE"
+        )
+        yield
 
 
 @pytest.fixture

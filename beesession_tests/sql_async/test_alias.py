@@ -7,13 +7,13 @@ import unittest
 from collections.abc import Iterator
 
 import pytest
-from asgiref.sync import async_to_sync
+from asgiref.sync import async_to_sync, sync_to_async
 from django.db import connections, transaction
 from django.db.utils import ConnectionHandler
 from django.test import TestCase
 
 from beesession_tests.engines import ENGINES, RunningEngine
-from beesession_tests.servers import MariaDBServer, PostgreSQLServer, Servers
+from beesession_tests.sql_async.conftest import Server
 
 pytestmark = pytest.mark.parametrize("engine", [each for each in ENGINES if each.is_sql], indirect=True)
 
@@ -21,15 +21,7 @@ ALIAS = "sessions"
 
 
 @pytest.fixture
-def server(engine: RunningEngine, servers: Servers) -> PostgreSQLServer | MariaDBServer:
-    """The engine's server, which no client is connected to."""
-    server = servers.postgresql if engine.name == "postgresql" else servers.mariadb
-    server.disconnect_clients()
-    return server
-
-
-@pytest.fixture
-def site(engine: RunningEngine, server: PostgreSQLServer | MariaDBServer) -> Iterator[RunningEngine]:
+def site(engine: RunningEngine, server: Server) -> Iterator[RunningEngine]:
     """The engine, on an entry of DATABASES that the rest of the site may use as well."""
     provider_class = engine.SessionStore.provider_class
     entry = provider_class.entry(server.provider_config)  # type: ignore[attr-defined]
@@ -103,7 +95,7 @@ def test_async_code_in_an_atomic_block_is_undone_with_it(site: RunningEngine) ->
 
 
 def test_async_code_below_sync_code_without_a_transaction_is_committed_at_once(
-    site: RunningEngine, server: PostgreSQLServer | MariaDBServer
+    site: RunningEngine, server: Server
 ) -> None:
     key = async_to_sync(_asave)(site, by="async")
     assert server.execute("SELECT TRIM(session_key) FROM session") == [(key,)]
@@ -117,9 +109,29 @@ def test_a_loop_that_no_sync_code_waits_for_in_async_to_sync_is_in_no_transactio
     assert _load(site, key) == {"by": "async"}
 
 
+def test_a_task_that_outlives_the_sync_code_that_waited_is_in_no_transaction(site: RunningEngine) -> None:
+    key = _save(site, by="sync")
+    tasks: list[asyncio.Task[dict[str, object]]] = []
+    waited = asyncio.Event()
+
+    async def late() -> dict[str, object]:
+        await waited.wait()
+        return await _aload(site, key)
+
+    async def begin() -> None:
+        tasks.append(asyncio.create_task(late()))
+
+    async def main() -> dict[str, object]:
+        await sync_to_async(async_to_sync(begin))()
+        waited.set()
+        return await tasks[0]
+
+    assert asyncio.run(main()) == {"by": "sync"}
+
+
 @pytest.mark.parametrize(("async_pool", "connections_more"), [(True, 1), (False, 0)], ids=["pool", "no-pool"])
 def test_without_async_pool_postgresql_uses_the_connection_of_the_site(
-    site: RunningEngine, server: PostgreSQLServer | MariaDBServer, async_pool: bool, connections_more: int
+    site: RunningEngine, server: Server, async_pool: bool, connections_more: int
 ) -> None:
     async def used(key: str) -> int:
         assert await _aload(site, key) == {"by": "sync"}

@@ -79,7 +79,14 @@ def test_an_error_is_djangos_and_the_drivers_is_its_cause(
 
 
 @pytest.mark.parametrize(
-    ("options", "size"), [({}, asyncpool.SIZE), ({"pool": {"max_size": 3}}, 3), ({"pool": True}, 10)]
+    ("options", "size"),
+    [
+        ({}, asyncpool.SIZE),
+        ({"pool": True}, 10),
+        ({"pool": {"max_size": 3}}, 3),
+        ({"pool": {"max_size": None}}, 10),
+        ({"pool": {"min_size": 12}}, 12),
+    ],
 )
 def test_so_many_connections_at_once_as_the_options_say(
     run: Run, postgresql: PostgreSQLServer, options: dict[str, Any], size: int
@@ -91,13 +98,16 @@ def test_so_many_connections_at_once_as_the_options_say(
     assert run(act, **options) == size
 
 
-@pytest.mark.parametrize("size", [0, "4", None])
-def test_a_size_that_is_none_is_refused_by_name(run: Run, size: object) -> None:
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [({"max_size": 0}, "max_size"), ({"max_size": "4"}, "max_size"), ({"min_size": 0, "max_size": None}, "min_size")],
+)
+def test_a_size_that_is_none_is_refused_by_name(run: Run, options: dict[str, object], name: str) -> None:
     async def act(pool: AsyncPool) -> None:
         pytest.fail("the pool was made")
 
-    with pytest.raises(ImproperlyConfigured, match=r"\['OPTIONS'\]\['pool'\]\['max_size'\]"):
-        run(act, pool={"max_size": size})
+    with pytest.raises(ImproperlyConfigured, match=rf"\['OPTIONS'\]\['pool'\]\['{name}'\]"):
+        run(act, pool=options)
 
 
 def test_one_task_after_the_other_needs_one_connection(run: Run, postgresql: PostgreSQLServer) -> None:
@@ -113,6 +123,26 @@ def test_connections_are_set_up_as_django_would(run: Run) -> None:
 
     options = {"assume_role": "pg_monitor", "application_name": "of a test", "server_side_binding": True}
     assert run(act, **options).rows == [("pg_monitor", "of a test")]
+
+
+def test_each_connection_is_made_with_the_password_of_that_moment(
+    postgresql: PostgreSQLServer, database: Callable[..., Any]
+) -> None:
+    wrapper = database(postgresql.provider_config)
+    settings = wrapper.settings_dict
+    password, settings["PASSWORD"] = settings["PASSWORD"], "one that has expired"
+
+    async def main() -> list[Any]:
+        pool = AsyncPool(wrapper)
+        with pytest.raises(OperationalError, match="password"):
+            await pool.execute(_statement("SELECT 1"))
+        settings["PASSWORD"] = password
+        try:
+            return (await pool.execute(_statement("SELECT 1"))).rows
+        finally:
+            await pool.close()
+
+    assert asyncio.run(main()) == [(1,)]
 
 
 def test_a_role_that_is_refused_leaves_no_connection(run: Run, postgresql: PostgreSQLServer) -> None:

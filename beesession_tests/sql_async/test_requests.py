@@ -7,7 +7,7 @@ import multiprocessing
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -16,26 +16,15 @@ from beesession import conf
 from beesession.conf import Options
 from beesession.exceptions import SessionGone
 from beesession.provider import Record, Unavailable
+from beesession.sql import asyncpool, executor
 from beesession.sql.asyncpool import SIZE
 from beesession.sql.provider import TableMissing
 from beesession_tests.engines import ENGINES, RunningEngine
 from beesession_tests.faults import Proxy, Stream
-from beesession_tests.servers import MariaDBServer, PostgreSQLServer, Servers
 from beesession_tests.servers.base import eventually
+from beesession_tests.sql_async.conftest import Server, locked
 
 pytestmark = pytest.mark.parametrize("engine", [each for each in ENGINES if each.is_sql], indirect=True)
-
-Server = PostgreSQLServer | MariaDBServer
-
-LOCKS = {"postgresql": "LOCK TABLE session IN ACCESS EXCLUSIVE MODE", "mysql": "LOCK TABLES session WRITE"}
-
-
-@pytest.fixture
-def server(engine: RunningEngine, servers: Servers) -> Server:
-    """The engine's server, which no client is connected to."""
-    server: Server = servers.postgresql if engine.name == "postgresql" else servers.mariadb
-    server.disconnect_clients()
-    return server
 
 
 @pytest.fixture(params=["sync", "async"])
@@ -72,14 +61,6 @@ def _count(engine: RunningEngine, key: str) -> Any:
     return engine.SessionStore(key).get("count")
 
 
-@contextmanager
-def _locked(server: Server) -> Iterator[None]:
-    """Keep everybody else from the table."""
-    with closing(server.connect(autocommit=False)) as connection:
-        connection.cursor().execute(LOCKS["postgresql" if isinstance(server, PostgreSQLServer) else "mysql"])
-        yield
-
-
 # Crowds -----------------------------------------------------------------------------------------------------
 
 
@@ -107,7 +88,7 @@ def test_tasks_that_are_cancelled_in_mid_statement_spoil_no_connection(engine: R
     key = _session(engine)
 
     async def crowd() -> list[Record | None]:
-        with _locked(server):
+        with locked(server):
             reads = [asyncio.ensure_future(engine.provider.aread(key)) for _ in range(5 * SIZE)]
             await asyncio.sleep(0.2)
             for read in reads:
@@ -124,7 +105,7 @@ def test_the_loop_goes_on_while_the_database_makes_a_session_wait(engine: Runnin
 
     async def ticks_during_a_read() -> int:
         ticks = 0
-        with _locked(server):
+        with locked(server):
             reads = [asyncio.ensure_future(engine.provider.aread(key)) for _ in range(2 * SIZE)]
             for _ in range(30):
                 await asyncio.sleep(0.01)
@@ -135,6 +116,30 @@ def test_the_loop_goes_on_while_the_database_makes_a_session_wait(engine: Runnin
     began = time.monotonic()
     assert asyncio.run(ticks_during_a_read()) == 30
     assert time.monotonic() - began < 10
+
+
+def test_the_log_can_tell_that_all_connections_were_busy(
+    engine: RunningEngine, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (asyncpool, executor):
+        monkeypatch.setattr(module, "SIZE", 1)
+        monkeypatch.setattr(module, "TIMEOUT", 0.05)
+    key = _session(engine)
+    provider = type(engine.provider).from_config(server.provider_config, Options())
+
+    async def crowd() -> BaseException | None:
+        with locked(server):
+            first = asyncio.ensure_future(provider.aread(key))
+            await asyncio.sleep(0)
+            with pytest.raises(Unavailable) as caught:
+                await provider.aread(key)
+        assert await first is not None
+        return caught.value.__cause__
+
+    try:
+        assert "became free within" in str(asyncio.run(crowd()))
+    finally:
+        provider.close()
 
 
 # Connections that end ---------------------------------------------------------------------------------------
@@ -189,7 +194,7 @@ def test_a_write_whose_connection_ends_in_the_middle_is_not_sent_again(
 
     server.disconnect_clients()
     with ThreadPoolExecutor(1) as thread:
-        with _locked(server):
+        with locked(server):
             writing = thread.submit(write)
             eventually(lambda: server.disconnect_clients() > 0)
         with pytest.raises(Unavailable):

@@ -190,11 +190,24 @@ def test_mysql_becomes_a_database_entry():
         "HOST": "db",
         "PORT": "3307",
         "OPTIONS": {
-            "charset": "utf8mb4", "connect_timeout": 2, "read_timeout": 3, "write_timeout": 3, "ssl_mode": "REQUIRED"
+            "charset": "utf8mb4", "connect_timeout": 2, "read_timeout": 3, "write_timeout": 3, "ssl_mode": "REQUIRED",
+            "init_command": "SET SESSION innodb_lock_wait_timeout = 2",
         },
     }  # fmt: skip
     assert [note for note in config.notes if "'x'" in note]
     assert len(config.notes) == 1
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("0", 3), ("0s", 3), ("1ms", 1), ("1s", 1), ("1500ms", 2), ("1m", 60)])
+def test_mysql_timeouts_are_whole_seconds_and_never_none(text, seconds):
+    options = dsn.mysql(f"u:p@tcp(h:1)/app?timeout={text}&readTimeout={text}").django_database()["OPTIONS"]
+    assert [options[name] for name in ("connect_timeout", "read_timeout", "write_timeout")] == [seconds, seconds, 3]
+
+
+@pytest.mark.parametrize("address", ["(localhost:3307)", "(:3307)", "(127.0.0.1:3307)"])
+def test_mysql_by_tcp_is_never_the_socket_that_its_client_means_by_localhost(address):
+    entry = dsn.mysql(f"u:p@tcp{address}/app").django_database()
+    assert (entry["HOST"], entry["PORT"]) == ("127.0.0.1", "3307")
 
 
 def test_mysql_socket_becomes_the_host():
@@ -240,6 +253,7 @@ def test_postgresql_string_is_read(text, expected):
         (f"mysql://bob:{SECRET}@h/app", "scheme"),
         (f"user=bob password={SECRET} port=x", "port"),
         (f"postgres://bob:{SECRET}@h:99999/app", "port"),
+        (f"user=bob sslinline=true sslkey='{SECRET}'", "sslinline"),
     ],
 )
 def test_bad_postgresql_string_names_the_problem_and_no_secret(text, problem):
@@ -250,7 +264,7 @@ def test_bad_postgresql_string_names_the_problem_and_no_secret(text, problem):
 
 
 def test_postgresql_becomes_a_database_entry_that_demands_tls_as_lib_pq_does():
-    config = dsn.postgresql("user=u dbname=app search_path='a, b' binary_parameters=yes")
+    config = dsn.postgresql("user=u dbname=app search_path='a, b' binary_parameters=yes sslsni=0")
     assert config.django_database() == {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": "app",
@@ -258,9 +272,17 @@ def test_postgresql_becomes_a_database_entry_that_demands_tls_as_lib_pq_does():
         "PASSWORD": "",
         "HOST": "localhost",
         "PORT": "5432",
-        "OPTIONS": {"sslmode": "require", "connect_timeout": 3, "options": r"-c search_path=a,\ b"},
-    }
+        "OPTIONS": {
+            "sslmode": "require", "connect_timeout": 3, "sslsni": "0",
+            "options": r"-c lock_timeout=2s -c search_path=a,\ b",
+        },
+    }  # fmt: skip
     assert "binary_parameters" in config.notes[0]
+
+
+def test_postgresql_waits_for_a_lock_as_long_as_the_string_says():
+    config = dsn.postgresql("user=u lock_timeout=5s options='-c geqo=off'")
+    assert config.django_database()["OPTIONS"]["options"] == "-c lock_timeout=2s -c geqo=off -c lock_timeout=5s"
 
 
 @pytest.mark.parametrize(
@@ -305,6 +327,8 @@ def test_couchbase_account_comes_from_the_url_and_a_missing_bucket_is_noted():
         ("http://h:8091", "neither a bucket nor a user"),
         (f"ftp://u:{SECRET}@h", "scheme"),
         ("", "scheme"),
+        (f"couchbase://u:{SECRET}@h/sess", "nothing may follow host and port"),
+        (f"couchbase://u:{SECRET}@h:11210/?network=external,,sess", "nothing may follow host and port"),
     ],
 )
 def test_bad_couchbase_string_names_the_problem_and_no_secret(text, problem):

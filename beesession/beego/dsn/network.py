@@ -149,8 +149,8 @@ def memcache(value: ProviderString) -> MemcacheConfig:
 def couchbase(value: ProviderString) -> CouchbaseConfig:
     """Read the couchbase engine's string.
 
-    :raises DSNError: for an address that cannot be mapped, a pool other than "default", no bucket, a scope without a
-        collection, or a file of authorities without TLS
+    :raises DSNError: for an address that cannot be mapped, or has a path or options, a pool other than "default", no
+        bucket, a scope without a collection, or a file of authorities without TLS
     """
     members = _COUCHBASE.members(value, ("save_path", "pool", "bucket", "scope", "collection", "ca_file"))
     if members is None:
@@ -160,6 +160,8 @@ def couchbase(value: ProviderString) -> CouchbaseConfig:
         members = dict(zip(("save_path", "pool", "bucket"), parts, strict=False))
     url, port = _COUCHBASE.url(_COUCHBASE.text(members.get("save_path", ""), "the address").strip())
     endpoint = _couchbase_endpoint(url.scheme, url.hostname or "", port)
+    if url.path not in ("", "/") or url.query:
+        raise _COUCHBASE.error("nothing may follow host and port in its address, neither a bucket nor options")
     pool = _COUCHBASE.text(members.get("pool", ""), "the pool").strip()
     if pool not in ("", "default"):
         raise _COUCHBASE.error("the pool must be 'default'; Couchbase has no other")

@@ -1,8 +1,8 @@
 """Provider strings of the Redis family: redis, redis_cluster, redis_sentinel.
 
-beego writes them as a comma list, whose empty fields mean the default, or as JSON. Two of the fields are read and
-checked but have no use here: the idle check frequency, which beego does not use either, and (on a cluster) the
-database number. ``notes`` says what a reader of the configuration ought to know.
+beego writes them as a comma list, whose empty fields mean the default, or as JSON. Some of the fields are read and
+checked but have no use here: the idle timeout and the number of retries, the idle check frequency, which beego does not
+use either, and (on a cluster) the database number. ``notes`` says what a reader of the configuration ought to know.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from beesession.beego.dsn.form import Address, Form, ProviderString
 DEFAULT_PORT = 6379
 SENTINEL_PORT = 26379
 TIMEOUT = 3
-"""Seconds until a silent server counts as unreachable."""
+"""Seconds to wait for a connection, for a free one of the pool, and for a reply, where the configuration is silent."""
 NODE_CONNECT_TIMEOUT = 1
 """The same for a connection to one node of a cluster, of which several may have to be tried."""
 
@@ -55,8 +55,8 @@ class _Common:
     """What the three have in common.
 
     :ivar pool_size: connections of one process at most
-    :ivar idle_timeout: seconds after which beego drops an idle connection; None: the client's default
-    :ivar max_retries: how often a command may be repeated; None: the client's default
+    :ivar idle_timeout: seconds after which beego drops an idle connection; None: the client's default. Not used here
+    :ivar max_retries: how often beego may repeat a command; None: the client's default. Not used here
     """
 
     username: str | None = None

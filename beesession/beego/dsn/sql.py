@@ -12,6 +12,9 @@ from beesession.beego.dsn.form import Form, ProviderString
 TIMEOUT = 3
 """Seconds until a silent server counts as unreachable."""
 
+LOCK_TIMEOUT = 2
+"""Seconds to wait for a row that somebody else has locked: less than TIMEOUT, so that the server ends the wait."""
+
 _MYSQL = Form(
     "mysql",
     "'[user[:password]@][tcp|unix[(address)]]/database[?param=value&...]', such as "
@@ -29,12 +32,12 @@ _GO_ONLY = frozenset(
      "maxAllowedPacket", "multiStatements", "parseTime", "rejectReadOnly", "serverPubKey", "timeTruncate"}
 )  # fmt: skip
 _GO_TIMEOUTS = {"timeout": "connect_timeout", "readTimeout": "read_timeout", "writeTimeout": "write_timeout"}
-_PQ_ONLY = frozenset({"binary_parameters", "disable_prepared_binary_result", "krbspn"})
+_PQ_ONLY = frozenset({"binary_parameters", "disable_prepared_binary_result", "krbspn", "sslinline"})
 _LIBPQ = frozenset(
     {"application_name", "channel_binding", "client_encoding", "connect_timeout", "fallback_application_name",
      "gssencmode", "hostaddr", "keepalives", "keepalives_count", "keepalives_idle", "keepalives_interval", "krbsrvname",
-     "options", "passfile", "service", "sslcert", "sslcrl", "sslinline", "sslkey", "sslmode", "sslpassword",
-     "sslrootcert", "target_session_attrs", "tcp_user_timeout"}
+     "options", "passfile", "service", "sslcert", "sslcrl", "sslkey", "sslmode", "sslpassword", "sslrootcert", "sslsni",
+     "target_session_attrs", "tcp_user_timeout"}
 )  # fmt: skip
 _PQ_WORD = re.compile(
     r"\s*(?P<name>[A-Za-z_][\w.]*)\s*=\s*"
@@ -80,7 +83,11 @@ class MySQLConfig:
 
         :raises DSNError: for an address that MySQL's client does not know
         """
-        options: dict[str, Any] = {"charset": "utf8mb4", **dict.fromkeys(_GO_TIMEOUTS.values(), TIMEOUT)}
+        options: dict[str, Any] = {
+            "charset": "utf8mb4",
+            "init_command": f"SET SESSION innodb_lock_wait_timeout = {LOCK_TIMEOUT}",
+            **dict.fromkeys(_GO_TIMEOUTS.values(), TIMEOUT),
+        }
         for name, value in self.params:
             if name == "charset":
                 # A list, the first that the server knows; every server of today knows the first.
@@ -88,7 +95,9 @@ class MySQLConfig:
             elif name == "collation":
                 options["collation"] = value
             elif name in _GO_TIMEOUTS:
-                options[_GO_TIMEOUTS[name]] = max(1, round(_MYSQL.seconds(value, name)))
+                # In Go 0 is none. Here a page must not wait for ever.
+                seconds = _MYSQL.seconds(value, name) or TIMEOUT
+                options[_GO_TIMEOUTS[name]] = max(1, round(seconds))
             elif name == "tls" and value.lower() not in ("", "0", "false"):
                 options["ssl_mode"] = _tls_mode(value)
         entry = {
@@ -101,7 +110,8 @@ class MySQLConfig:
         if self.protocol == "unix":
             return {**entry, "HOST": self.address or "/tmp/mysql.sock"}
         host, port = _MYSQL.address(self.address or "127.0.0.1", "the address", default_port=3306)
-        return {**entry, "HOST": host, "PORT": str(port)}
+        # By "localhost" MySQL's client means its unix socket, whatever the port.
+        return {**entry, "HOST": "127.0.0.1" if host == "localhost" else host, "PORT": str(port)}
 
 
 @dataclass(frozen=True)
@@ -137,8 +147,9 @@ class PostgreSQLConfig:
                 options[name] = value
             elif name not in _PQ_ONLY:
                 run_time.append(f"-c {name}={_escaped(value)}")
-        if run_time:
-            options["options"] = " ".join([*filter(None, [options.get("options")]), *run_time])
+        # The last one of a name counts, so the string may set another.
+        words = [f"-c lock_timeout={LOCK_TIMEOUT}s", options.get("options"), *run_time]
+        options["options"] = " ".join(filter(None, words))
         return {
             "ENGINE": "django.db.backends.postgresql",
             "NAME": self.database,
@@ -194,6 +205,8 @@ def postgresql(value: ProviderString) -> PostgreSQLConfig:
         raise _POSTGRESQL.error("the database is missing")
     if not all(_NAME.match(name) for name in params):
         raise _POSTGRESQL.error("the name of a parameter holds more than letters, digits and '_'")
+    if params.get("sslinline", "false") != "false":
+        raise _POSTGRESQL.error("sslinline must be false: libpq takes a certificate and its key from files only")
     port_number = _POSTGRESQL.number(port, "the port", at_least=1, at_most=65535)
     return PostgreSQLConfig(user, password, host, port_number, database, tuple(params.items()))
 

@@ -99,6 +99,18 @@ def test_read_touch_and_destroy_are_repeated_once(
     assert server.commands() == [sent, sent]
 
 
+def test_a_touch_that_removes_runs_once_and_does_not_tell_that_the_record_was_gone(
+    verbs: Verbs, server: CouchbaseServer
+) -> None:
+    record = stored(verbs)
+    server.commands()
+    server.lose_reply()
+    with pytest.raises(Unavailable):
+        verbs.touch(SID, record, 0)
+    assert server.commands() == ["DELETE"]
+    assert verbs.data(SID) is None
+
+
 @each_verb
 def test_a_server_that_is_busy_for_a_moment_is_asked_again(
     verbs: Verbs, server: CouchbaseServer, verb: Callable[[Verbs, Record], Any]

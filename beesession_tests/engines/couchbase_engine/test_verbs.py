@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
+from beesession.couchbase_requests import scan
 from beesession.exceptions import SessionTooLarge
 from beesession.provider import Conflict, Gone, Record, Unavailable
 from beesession.testing import PAYLOADS, Verbs
@@ -225,20 +228,67 @@ def test_active_counts_hashed_keys_although_the_ids_have_a_prefix(make: Make) ->
     assert provider.active().number == 1
 
 
-@pytest.fixture(scope="module")
-def without_scans() -> Iterator[CouchbaseServer]:
-    with couchbase_server("-no-range-scan") as server:
+def test_active_counts_no_document_that_has_expired_although_it_is_still_listed(make: Make, form: Form) -> None:
+    with couchbase_server() as server:
+        verbs = form(make(server.provider_config))
+        for lifetime in (HOUR, 2 * HOUR, DAY):
+            stored(verbs, sid=f"{lifetime:032x}", lifetime=lifetime)
+        server.travel(3 * HOUR)
+        assert len(scan(verbs.provider._connection.get(), "")) == 3
+        count = verbs.active()
+        assert count.number == 1
+        assert "not on disk yet" in count.how
+
+
+@contextmanager
+def answering_queries(**reply: object) -> Iterator[CouchbaseServer]:
+    """Run a server of before Couchbase 7.6, whose query service, if it has one, gives this reply."""
+    with couchbase_server("-no-range-scan", "-query-reply", json.dumps(reply) if reply else "") as server:
         yield server
 
 
+def failed(code: int, message: str) -> dict[str, object]:
+    return {"errors": [{"code": code, "msg": message}], "status": "fatal"}
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [{}, failed(4000, "No index available on keyspace `default`:`sessions` that matches your query.")],
+    ids=["no-query-service", "no-index"],
+)
 def test_a_cluster_that_can_list_nothing_says_so_instead_of_zero(
-    make: Make, form: Form, without_scans: CouchbaseServer
+    make: Make, form: Form, reply: dict[str, object]
 ) -> None:
-    verbs = form(make(without_scans.provider_config))
-    count = verbs.active()
-    assert count.number is None
-    assert "7.6" in count.how
-    assert "index" in count.how
+    with answering_queries(**reply) as server:
+        count = form(make(server.provider_config)).active()
+        assert count.number is None
+        assert "7.6" in count.how
+        assert "index" in count.how
+
+
+@pytest.mark.parametrize(
+    ("reply", "told"),
+    [
+        (failed(13014, "User does not have credentials to run SELECT queries."), "rights on the bucket"),
+        (failed(5000, "The index node is down."), "InternalServerFailure"),
+    ],
+    ids=["no-rights", "out-of-order"],
+)
+def test_a_query_that_fails_is_an_outage_and_not_a_missing_index(
+    make: Make, form: Form, reply: dict[str, object], told: str
+) -> None:
+    with answering_queries(**reply) as server, pytest.raises(Unavailable, match=told):
+        form(make(server.provider_config)).active()
+
+
+def test_active_by_a_query_counts_what_is_listed_and_still_there(make: Make, form: Form) -> None:
+    with answering_queries(results=[SID, NEW_SID, "a" * 32, "other"], status="success") as server:
+        verbs = form(make(server.provider_config))
+        for sid in (SID, NEW_SID, "other", "b" * 32):
+            stored(verbs, sid=sid)
+        count = verbs.active()
+        assert count.number == 2
+        assert "index may lag behind" in count.how
 
 
 @pytest.mark.usefixtures("soon")

@@ -29,6 +29,7 @@ from beesession_tests.engines.ledis_engine.records import (
     stored,
     teach_all_scripts,
 )  # fmt: skip
+from beesession_tests.engines.redis_engine.records import each_handled
 from beesession_tests.faults import Proxy
 from beesession_tests.servers import LedisServer, ledis_server
 from beesession_tests.servers.base import eventually
@@ -48,6 +49,24 @@ def test_a_write_whose_reply_is_lost_runs_once_and_is_unavailable(
     assert isinstance(caught.value.__cause__, redis.ConnectionError)
     assert [each for each in proxy.commands if each.startswith("EVAL")] == ["EVALSHA"]
     assert b"new" in (admin.get(SID), admin.get(NEW_SID))
+
+
+@each_handled
+def test_a_write_whose_reply_is_lost_runs_once_whatever_error_its_caller_is_handling(
+    make: Make, form: Form, proxy: Proxy, admin: Any, handled: Exception
+) -> None:
+    verbs = form(make(f"{proxy.host}:{proxy.port}"))
+    teach_all_scripts(verbs)
+    record = stored(verbs)
+    proxy.commands.clear()
+    proxy.lose_reply("EVALSHA")
+    try:
+        raise handled
+    except Exception:
+        with pytest.raises(Unavailable):
+            verbs.swap(SID, record, b"new", HOUR)
+    assert proxy.commands.count("EVALSHA") == 1
+    assert admin.get(SID) == b"new"
 
 
 @pytest.mark.parametrize(("verb", "sent"), [("read", "GET"), ("touch", "EVALSHA"), ("destroy", "EVALSHA")])

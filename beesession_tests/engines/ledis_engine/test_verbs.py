@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from django.test import override_settings
 
 from beesession.engines.ledis import LedisProvider
 from beesession.exceptions import SessionTooLarge
@@ -188,3 +189,10 @@ def test_active_without_a_prefix_says_what_else_it_may_have_counted(verbs: Verbs
     count = verbs.active()
     assert count.number == 2
     assert "without KEY_PREFIX" in count.how
+
+
+def test_the_connection_factory_of_the_sites_caches_is_not_that_of_a_provider_string(make: Make, form: Form) -> None:
+    with override_settings(DJANGO_REDIS_CONNECTION_FACTORY="django_redis.pool.SentinelConnectionFactory"):
+        verbs = form(make())
+        stored(verbs)
+        assert verbs.data(SID) == b"data"

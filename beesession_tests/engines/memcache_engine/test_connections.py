@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import traceback
 from collections.abc import Iterator
@@ -117,6 +118,20 @@ def test_a_unix_socket_works(make: Make, form: Form) -> None:
         assert verbs.active().number == 1
         with override_settings(CACHES={"mine": cache(f"unix:{server.address}")}):
             assert form(make("", alias="mine")).data(SID) == b"new"
+
+
+def test_each_address_of_a_name_is_tried(
+    make: Make, form: Form, server: MemcachedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as those of localhost, ::1 and 127.0.0.1, where memcached listens on one of them."""
+
+    def resolve(host: str, port: int, *_: object) -> list[tuple[Any, ...]]:
+        kind = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
+        return [(*kind, (address, port)) for address in ("127.0.0.2", server.host)]
+
+    monkeypatch.setattr("socket.getaddrinfo", resolve)
+    verbs = form(make(f"memcached.example:{server.port}"))
+    assert verbs.data(stored(verbs).sid) == b"data"
 
 
 def test_nothing_is_connected_before_the_first_use(make: Make, server: MemcachedServer) -> None:

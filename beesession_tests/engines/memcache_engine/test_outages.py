@@ -124,6 +124,17 @@ def test_read_touch_and_destroy_are_repeated_once(
     assert len(set(seen)) == 1
 
 
+def test_a_touch_that_removes_runs_once_and_does_not_tell_that_the_record_was_gone(
+    behind: Verbs, proxy: Proxy, server: MemcachedServer
+) -> None:
+    record = stored(behind)
+    proxy.lose_reply()
+    with commands(server) as seen, pytest.raises(Unavailable):
+        behind.touch(SID, record, 0)
+    assert seen == ["touch"]
+    assert behind.data(SID) is None
+
+
 @pytest.mark.parametrize("tells_ttl", [False, True], ids=["gets", "mg"])
 def test_a_reply_that_breaks_off_is_no_record(make: Make, form: Form, tells_ttl: bool) -> None:
     replies = {False: b"VALUE %s 0 10 1\r\nhalf\r\n", True: b"VA 10 c1 t50\r\nhalf\r\n"}
@@ -233,9 +244,12 @@ SECRET = "of-the-visitor"
         b"VALUE " + SECRET.encode() + b" 0 1 1\r\n1\r\nEND\r\n",
         b"VALUE " + SECRET.encode() + b" zero one\r\n",
         b"VA " + SECRET.encode() + b"\r\n",
+        b"VA 999999999999999 c1 t50\r\n",
+        b"VA 99999999999999999999 c1 t50\r\n",
+        b"VA -1 c1 t50\r\n",
         b"\r\n",
     ],
-    ids=["http", "another-key", "broken", "broken-meta", "blank"],
+    ids=["http", "another-key", "broken", "broken-meta", "too-long", "absurdly-long", "negative", "blank"],
 )
 @pytest.mark.parametrize("touch_interval", [0, 60], ids=["gets", "mg"])
 def test_what_is_not_memcached_is_unavailable_and_no_error_shows_what_it_says(

@@ -17,8 +17,9 @@ from beesession.provider import Unavailable
 from beesession.testing import Verbs
 from beesession_tests.engines.redis_engine.records import HOUR, PREFIX, SID, Form, Make, cache, stored
 from beesession_tests.monitor import commands
-from beesession_tests.servers import Servers, free_port, redis_cluster
+from beesession_tests.servers import Servers, free_port, redis_cluster, running
 from beesession_tests.servers.certificates import certificate
+from beesession_tests.servers.redis_cluster import ClusterNode
 
 
 def test_sessions_are_spread_over_all_masters_and_counted_on_each(make: Make, form: Form, servers: Servers) -> None:
@@ -39,6 +40,20 @@ def test_any_one_node_is_enough_to_find_all_of_them(make: Make, form: Form, serv
     for number in range(20):
         stored(verbs, sid=f"{number:032x}")
     assert len(servers.redis_cluster.keys()) == 20
+
+
+def test_a_listed_node_that_is_not_in_the_cluster_any_more_is_passed_over(
+    make: Make, form: Form, servers: Servers
+) -> None:
+    servers.redis_cluster.flush()
+    with running(lambda directory: ClusterNode(directory, ())) as lone:
+        for _ in range(6):
+            verbs = form(make(f"{lone.host}:{lone.port};{servers.redis_cluster.provider_config}"))
+            sid = verbs.store().sid
+            assert verbs.data(sid) == b"data"
+            # Each count asks for the map again, whichever node.
+            assert {verbs.active().number for _ in range(3)} == {1}
+            verbs.destroy(sid)
 
 
 def test_replicas_are_not_read(make: Make, form: Form, servers: Servers) -> None:
@@ -117,12 +132,13 @@ def test_tls_and_an_acl_user_reach_each_node(make: Make, form: Form, tmp_path_fa
     [
         "unix:///run/redis.sock",
         "redis://:honey@127.0.0.1:7000/3",
+        "redis://:honey@127.0.0.1:7000?db=3",
         "http://:honey@127.0.0.1:7000",
         "redis://:honey@127.0.0.1:port",
         ["redis://127.0.0.1:7000", "redis://:honey@"],
         "",
     ],
-    ids=["unix socket", "database 3", "other scheme", "no number", "second has no host", "empty"],
+    ids=["unix socket", "database 3", "?db=3", "other scheme", "no number", "second has no host", "empty"],
 )
 def test_a_location_that_names_no_nodes_is_told_before_anything_is_stored(make: Make, location: Any) -> None:
     with override_settings(CACHES={"mine": cache(location)}), pytest.raises(ImproperlyConfigured) as caught:

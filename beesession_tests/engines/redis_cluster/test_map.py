@@ -44,3 +44,8 @@ def test_a_slot_that_nobody_has_is_an_outage_of_its_keys_only() -> None:
     assert found.primary_of(LOW) == ONE
     with pytest.raises(ClusterDownError):
         found.primary_of(HIGH)
+
+
+def test_a_node_that_knows_of_no_slot_has_no_map() -> None:
+    with pytest.raises(ClusterDownError):
+        Map.of(reply(), ASKED)

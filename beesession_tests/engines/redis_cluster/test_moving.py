@@ -158,3 +158,16 @@ def test_a_node_that_has_left_the_cluster_is_let_go_of(make: Make, form: Form) -
         gc.collect()
         assert verbs.data(records[0].sid) in (None, b"data")  # so that a loop has a turn
         eventually(lambda: left.connections() <= before)
+
+
+def test_after_a_failover_the_next_count_asks_the_new_master(make: Make, form: Form) -> None:
+    with redis_cluster(1) as cluster:
+        master, replica = cluster.nodes
+        verbs = form(make(cluster.provider_config))
+        verbs.store()
+        assert verbs.active().number == 1
+        eventually(lambda: replica.admin.dbsize() == 1)
+        replica.ask("CLUSTER", "FAILOVER", "TAKEOVER")
+        eventually(replica.is_master)
+        master.kill()
+        assert verbs.active().number == 1

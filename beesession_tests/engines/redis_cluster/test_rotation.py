@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import redis
+from django.test import override_settings
 
 from beesession.engines.redis import RedisProvider
 from beesession.provider import Conflict, Gone, Record, Unavailable
 from beesession.testing import Verbs
 from beesession_tests.engines.redis_engine.places import Place, in_a_cluster_of_one
-from beesession_tests.engines.redis_engine.records import HOUR, NEW_SID, SID, Form, Make
+from beesession_tests.engines.redis_engine.records import HOUR, NEW_SID, SID, Form, Make, cache
 from beesession_tests.servers import Servers
 
 THIRD = "a" * 32
@@ -128,6 +129,25 @@ def test_a_cancelled_rotation_leaves_at_most_the_old_id(
 
     asyncio.run(cancel_it_between_its_steps())
     assert set(admin.keys()) <= {SID.encode()}
+
+
+@pytest.mark.slow
+def test_a_rotation_that_could_not_be_sent_searches_for_the_nodes_once(make: Make, form: Form, place: Place) -> None:
+    entry = cache(f"redis://{place.proxy.host}:{place.proxy.port}", SOCKET_TIMEOUT=0.3)
+    with override_settings(CACHES={"mine": entry}):
+        verbs = form(make(alias="mine"))
+    record = stored(verbs)
+    place.proxy.blackhole()
+    with pytest.raises(Unavailable):
+        verbs.read(SID)  # from here on the map is in doubt
+    place.proxy.commands.clear()
+    with pytest.raises(Unavailable):
+        verbs.read(SID)
+    search = [*place.proxy.commands]
+    place.proxy.commands.clear()
+    with pytest.raises(Unavailable):
+        verbs.regenerate(SID, NEW_SID, record, b"new", HOUR)
+    assert place.proxy.commands == search
 
 
 def test_a_rotation_that_cannot_be_taken_back_either_is_an_outage(

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import redis
+from redis.sentinel import MasterNotFoundError
 
 from beesession.engines.redis import RedisProvider
 from beesession.provider import Record
@@ -41,3 +43,10 @@ only_redis = pytest.mark.parametrize("place", ["redis"], indirect=True)
 """For what is not different with the other engines of the family: how an entry of CACHES is read, for one."""
 
 each_write = pytest.mark.parametrize("write", WRITES.values(), ids=WRITES.keys())
+
+each_handled = pytest.mark.parametrize(
+    "handled",
+    [ConnectionRefusedError("a mail server"), redis.ReadOnlyError("a cache"), MasterNotFoundError("a cache")],
+    ids=lambda handled: type(handled).__name__,
+)
+"""Errors of other servers that a caller may be handling; from ours they would mean that a command was not run."""

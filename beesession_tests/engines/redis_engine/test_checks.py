@@ -1,4 +1,4 @@
-"""What the system checks say of a site whose sessions are in Redis, by whichever of the three ways."""
+"""What the system checks say of a site whose sessions are in Redis, by whichever way, or in LedisDB."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ ENTRIES: dict[str, tuple[str, dict[str, Any]]] = {
     "redis": ("redis://127.0.0.1:6379/1", {}),
     "redis_sentinel": ("redis://mymaster/1", FACTORY),
     "redis_cluster": ("redis://127.0.0.1:7000/0", {}),
+    "ledis": ("redis://127.0.0.1:6380/1", {}),
 }
 """Of each engine an entry that suits it: LOCATION and OPTIONS."""
 
@@ -57,6 +58,11 @@ def test_a_cache_on_another_listed_node_of_the_cluster_is_told() -> None:
     assert told("redis_cluster", {"beesession": nodes, "pages": cache("redis://localhost:7002/0")}) == []
 
 
+def test_a_cache_on_another_master_of_the_same_name_is_none_at_the_same_place() -> None:
+    other = cache("redis://mymaster/1", **{**FACTORY, "SENTINELS": [("127.0.0.1", 26380)]})
+    assert told("redis_sentinel", {"beesession": entry("redis_sentinel"), "pages": other}) == []
+
+
 @each_engine
 def test_replies_as_text_are_told(engine: str) -> None:
     changed = entry(engine, CONNECTION_POOL_KWARGS={"decode_responses": True})
@@ -75,7 +81,9 @@ def test_replicas_are_told_where_a_list_means_that(engine: str) -> None:
     [
         ("redis", "127.0.0.1:6379,,,1", "127.0.0.1:6379,,,2"),
         ("redis_sentinel", "127.0.0.1:26379,,,1", "127.0.0.1:26379,,,1,other"),
+        ("redis_sentinel", "127.0.0.1:26380;127.0.0.1:26379,,,1", "127.0.0.1:26380,,,1"),
         ("redis_cluster", "127.0.0.1:7001;127.0.0.1:7000", "127.0.0.1:7001"),
+        ("ledis", "127.0.0.1:6380,1", "127.0.0.1:6380,2"),
     ],
 )
 def test_a_provider_string_that_leads_elsewhere_than_the_entry_is_told(engine: str, same: str, other: str) -> None:

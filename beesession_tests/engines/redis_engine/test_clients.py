@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import threading
+import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -16,6 +17,7 @@ from django.test import override_settings
 
 from beesession.engines.redis import RedisProvider
 from beesession.provider import Conflict, Gone, Record, Unavailable
+from beesession.stepping import Call, awaited, directly, run
 from beesession.testing import Verbs
 from beesession_tests.engines import RunningEngine
 from beesession_tests.engines.redis_engine.places import Place
@@ -45,6 +47,37 @@ def test_callers_wait_for_a_connection_of_a_pool_that_is_used_up(make: Make, pro
 
     found += asyncio.run(read_at_once())
     assert [record.data for record in found if record] == [b"data"] * 16
+
+
+@pytest.mark.slow
+@only_redis
+def test_a_caller_waits_once_for_a_pool_that_stays_used_up(make: Make, proxy: Proxy) -> None:
+    options = {"CONNECTION_POOL_KWARGS": {"max_connections": 1, "timeout": 0.5}}
+    with override_settings(CACHES={"mine": cache(f"redis://127.0.0.1:{proxy.port}/0", **options)}):
+        provider = make("", alias="mine")
+
+    async def read(call: Call) -> float:
+        """Return after how many seconds it was given up; 0 if it was not."""
+        began = time.monotonic()
+        try:
+            await call(provider.read, provider.aread, SID)
+        except Unavailable:
+            return time.monotonic() - began
+        return 0
+
+    async def read_at_once() -> list[float]:
+        await provider.aread(SID)
+        proxy.delay(1.5)
+        return await asyncio.gather(read(awaited), read(awaited))
+
+    provider.read(SID)
+    proxy.delay(1.5)
+    with ThreadPoolExecutor(2) as threads:
+        by_threads = list(threads.map(lambda _: run(read(directly)), range(2)))
+    proxy.delay(0)
+    for served, given_up in (sorted(by_threads), sorted(asyncio.run(read_at_once()))):
+        assert served == 0
+        assert 0.4 < given_up < 0.9
 
 
 def test_more_tasks_than_connections_take_turns(make: Make, place: Place, server: RedisServer) -> None:
@@ -193,6 +226,41 @@ def test_a_late_write_never_brings_a_destroyed_session_back(provider: RedisProvi
             for done in (threads.submit(save), threads.submit(log_out)):
                 done.result()
         assert admin.exists(SID) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("concurrently", ["threads", "tasks"])
+@only_redis
+def test_a_server_that_refuses_writes_now_and_then_costs_nobody_an_error(
+    provider: RedisProvider, admin: redis.Redis, concurrently: str
+) -> None:
+    over = threading.Event()
+
+    def refuse_now_and_then() -> None:
+        for number in range(20):
+            admin.config_set("min-replicas-to-write", number % 2)
+            time.sleep(0.1)
+        admin.config_set("min-replicas-to-write", 0)
+        over.set()
+
+    async def visit(call: Call, number: int) -> None:
+        sid = f"{number:032x}"
+        record = await call(provider.create, provider.acreate, sid, b"old", HOUR)
+        while not over.is_set():
+            assert record is not None
+            record = await call(provider.swap, provider.aswap, sid, record, b"new", HOUR)
+            assert await call(provider.read, provider.aread, sid) == Record(b"new", sid=sid)
+
+    async def visit_at_once() -> None:
+        await asyncio.gather(*(visit(awaited, number) for number in range(20)))
+
+    with ThreadPoolExecutor(21) as threads:
+        refusing = threads.submit(refuse_now_and_then)
+        if concurrently == "tasks":
+            asyncio.run(visit_at_once())
+        else:
+            list(threads.map(lambda number: run(visit(directly, number)), range(20)))
+        refusing.result()
 
 
 def test_fifty_event_loops_leave_no_connection_and_no_warning(provider: RedisProvider, server: RedisServer) -> None:

@@ -151,6 +151,15 @@ def test_decode_responses_of_an_alias_does_not_reach_the_sessions(make: Make, fo
     assert caught.value.record == Record(b"\xfe", sid=SID)
 
 
+@pytest.mark.parametrize("options", [None, {"CONNECTION_POOL_KWARGS": None}])
+def test_options_that_are_none_are_no_options(
+    make: Make, form: Form, server: RedisServer, options: dict[str, Any] | None
+) -> None:
+    entry = {**cache(f"redis://127.0.0.1:{server.port}/0"), "OPTIONS": options}
+    with override_settings(CACHES={"mine": entry}):
+        stored(form(make("", alias="mine")))
+
+
 def test_the_pool_is_not_shared_with_a_cache_at_the_same_place(make: Make, server: RedisServer) -> None:
     with override_settings(CACHES={"mine": cache(f"redis://127.0.0.1:{server.port}/0")}):
         provider = make("", alias="mine")

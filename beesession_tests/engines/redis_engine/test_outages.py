@@ -25,6 +25,7 @@ from beesession_tests.engines.redis_engine.records import (
     SID,
     Form,
     Make,
+    each_handled,
     each_write,
     only_redis,
     stored,
@@ -92,6 +93,22 @@ def test_a_write_whose_reply_is_lost_runs_once_and_is_unavailable(
     assert isinstance(caught.value.__cause__, redis.ConnectionError)
     assert seen == [sent]
     assert b"new" in (admin.get(SID), admin.get(NEW_SID))
+
+
+@each_handled
+def test_a_write_whose_reply_is_lost_runs_once_whatever_error_its_caller_is_handling(
+    verbs: Verbs, place: Place, admin: redis.Redis, handled: Exception
+) -> None:
+    record = verbs.swap(SID, stored(verbs), b"old", HOUR)
+    place.proxy.lose_reply("EVALSHA")
+    with commands(admin) as seen:
+        try:
+            raise handled
+        except Exception:
+            with pytest.raises(Unavailable):
+                verbs.swap(SID, record, b"new", HOUR)
+    assert seen == ["EVALSHA"]
+    assert admin.get(SID) == b"new"
 
 
 @pytest.mark.parametrize(
@@ -195,6 +212,25 @@ def test_a_server_that_cannot_be_reached_is_unavailable_and_comes_back(
     proxy.heal()
     assert verbs.data(SID) == b"data"
     verbs.swap(SID, record, b"new", HOUR)
+
+
+@pytest.mark.parametrize("place", ["redis_cluster"], indirect=True)
+def test_a_name_with_two_addresses_is_asked_again_while_nobody_listens_at_either(
+    make: Make, form: Form, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolve = socket.getaddrinfo
+
+    def two_of_them(host: str, *args: Any, **kwargs: Any) -> list[Any]:
+        hosts = ("127.0.0.1", "127.0.0.2") if host == "two.example" else (host,)
+        return [found for each in hosts for found in resolve(each, *args, **kwargs)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", two_of_them)
+    verbs = form(make(f"two.example:{proxy.port}"))
+    proxy.refuse()
+    timer = threading.Timer(0.3, proxy.heal)
+    timer.start()
+    assert verbs.read(SID) is None
+    timer.join()
 
 
 @only_redis

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import redis
+from django.test import override_settings
 
 from beesession.engines.redis import RedisProvider
 from beesession.exceptions import SessionTooLarge
@@ -185,3 +186,10 @@ def test_active_counts_hashed_keys_although_the_ids_have_a_prefix(make: Make, ad
     admin.set("f" * 64, b"data")
     admin.set("site-" + SID, b"no hash")
     assert provider.active().number == 1
+
+
+def test_the_connection_factory_of_the_sites_caches_is_not_that_of_a_provider_string(make: Make, form: Form) -> None:
+    with override_settings(DJANGO_REDIS_CONNECTION_FACTORY="django_redis.pool.SentinelConnectionFactory"):
+        verbs = form(make())
+        stored(verbs)
+        assert verbs.data(SID) == b"data"

@@ -6,19 +6,24 @@ import asyncio
 import socket
 import time
 import traceback
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack
+from typing import Any
 
 import pytest
 import redis
+from django.core.cache import caches
 from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
 
+from beesession.engines.redis import RedisProvider
 from beesession.provider import Unavailable
 from beesession.testing import Verbs
 from beesession_tests.engines.redis_engine.records import HOUR, SID, Form, Make, cache, stored
 from beesession_tests.monitor import commands
 from beesession_tests.servers import RedisSentinelServers, Servers, free_port, redis_sentinel, redis_server, running
 from beesession_tests.servers.base import eventually
+from beesession_tests.servers.certificates import certificate
 from beesession_tests.servers.redis_sentinel import NAME, SentinelServer
 
 NEVER = 3600
@@ -28,6 +33,19 @@ NEVER = 3600
 def group(servers: Servers) -> RedisSentinelServers:
     servers.redis_sentinel.flush()
     return servers.redis_sentinel
+
+
+def watched(port: int) -> AbstractContextManager[SentinelServer]:
+    """Run a sentinel that names the server at this port, whatever becomes of it."""
+    return running(lambda directory: SentinelServer(directory, port, down_after=NEVER))
+
+
+def made_of(make: Make, sentinel: SentinelServer, location: str, **options: Any) -> RedisProvider:
+    """Return a provider of an entry of CACHES, whose master this sentinel knows."""
+    factory = {"CONNECTION_FACTORY": "beesession.redis_pools.SentinelConnectionFactory"}
+    entry = cache(location, **factory, SENTINELS=[(sentinel.host, sentinel.port)], **options)
+    with override_settings(CACHES={"mine": entry}):
+        return make(alias="mine")
 
 
 def test_a_master_whose_name_has_capitals_is_found(make: Make, form: Form, group: RedisSentinelServers) -> None:
@@ -65,10 +83,7 @@ def test_an_entry_of_caches_leads_there_too(make: Make, form: Form, group: Redis
 
 
 def test_a_password_is_the_masters_and_the_sentinels_get_none(make: Make, form: Form) -> None:
-    with (
-        redis_server("--requirepass", "honey") as server,
-        running(lambda directory: SentinelServer(directory, server.port, down_after=NEVER)) as sentinel,
-    ):
+    with redis_server("--requirepass", "honey") as server, watched(server.port) as sentinel:
         address = f"{sentinel.host}:{sentinel.port}"
         stored(form(make(f"{address},,honey,,{NAME}")))
         assert server.client(password="honey").get(SID) == b"data"
@@ -76,6 +91,37 @@ def test_a_password_is_the_masters_and_the_sentinels_get_none(make: Make, form: 
             form(make(f"{address},,wax,,{NAME}")).read(SID)
         assert isinstance(caught.value.__cause__, redis.AuthenticationError)
         assert "wax" not in "".join(traceback.format_exception(caught.value)).replace('"wax"', "").replace(",wax,", "")
+
+
+@pytest.mark.parametrize(
+    ("location", "options"),
+    [
+        (f"redis://:honey@{NAME}/1", {}),
+        (f"redis://default:honey@{NAME}:6379/1", {}),
+        (f"redis://{NAME}:6379/1", {"PASSWORD": "honey"}),
+    ],
+    ids=["password", "user and port", "port"],
+)
+def test_what_stands_beside_the_name_in_a_location_is_no_part_of_it(
+    make: Make, form: Form, location: str, options: dict[str, str]
+) -> None:
+    with redis_server("--requirepass", "honey") as server, watched(server.port) as sentinel:
+        stored(form(made_of(make, sentinel, location, **options)))
+        assert server.client(password="honey", db=1).get(SID) == b"data"
+
+
+@pytest.mark.slow
+def test_a_master_that_speaks_tls_is_reached(make: Make, form: Form, tmp_path_factory: pytest.TempPathFactory) -> None:
+    made = certificate(tmp_path_factory.mktemp("tls"))
+    port = free_port()
+    files = ("--tls-cert-file", str(made.cert), "--tls-key-file", str(made.key), "--tls-ca-cert-file", str(made.cert))
+    tls = ("--tls-port", str(port), "--tls-auth-clients", "no", *files)
+    with redis_server(*tls) as server, watched(port) as sentinel:
+        trusted = {"CONNECTION_POOL_KWARGS": {"ssl_ca_certs": str(made.cert)}}
+        stored(form(made_of(make, sentinel, f"rediss://{NAME}/1", **trusted)))
+        assert server.client(db=1).get(SID) == b"data"
+        with pytest.raises(Unavailable):
+            form(made_of(make, sentinel, f"rediss://{NAME}/1")).read(SID)
 
 
 def test_a_sentinel_that_is_down_is_passed_over(make: Make, form: Form, group: RedisSentinelServers) -> None:
@@ -100,6 +146,25 @@ def test_a_sentinel_that_keeps_silent_costs_a_part_of_the_time_and_threads_once(
 
 
 @pytest.mark.slow
+def test_no_sentinel_is_forgotten_while_many_ask_at_once(make: Make, group: RedisSentinelServers) -> None:
+    def known_to(manager: Any) -> list[int]:
+        return sorted(each.connection_pool.connection_kwargs["port"] for each in manager.sentinels)
+
+    async def read_at_once(provider: Any) -> list[int]:
+        await asyncio.gather(*(provider.aread(SID) for _ in range(20)))
+        return known_to((await provider._redis._clients.get()).connection_pool.sentinel_manager)
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        first = silent.getsockname()[1]
+        listed = sorted([first, *(each.port for each in group.sentinels)])
+        threaded, awaited = (make(f"127.0.0.1:{first};{group.provider_config}") for _ in range(2))
+        with ThreadPoolExecutor(20) as threads:
+            list(threads.map(lambda _: threaded.read(SID), range(20)))
+        assert known_to(threaded._redis.pool.sentinel_manager) == listed
+        assert asyncio.run(read_at_once(awaited)) == listed
+
+
+@pytest.mark.slow
 def test_sentinels_that_keep_silent_are_an_outage_within_seconds(make: Make, form: Form) -> None:
     with ExitStack() as stack:
         silent = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(7)]
@@ -116,6 +181,39 @@ def test_a_master_that_no_sentinel_knows_is_an_outage(
     monkeypatch.setattr("beesession.engines.redis.PATIENCE", 0.2)
     with pytest.raises(Unavailable, match="MasterNotFoundError"):
         form(make(group.provider_config.replace(NAME, "Other"))).read(SID)
+
+
+def test_a_connection_that_was_in_use_when_the_master_was_replaced_is_not_used_again(make: Make) -> None:
+    with redis_server() as old, redis_server() as new, watched(old.port) as sentinel:
+        provider: Any = make(f"{sentinel.host}:{sentinel.port},,,,{NAME}")
+
+        def replace_the_master() -> None:
+            with sentinel.client() as client:
+                client.execute_command("SENTINEL", "REMOVE", NAME)  # type: ignore[no-untyped-call]
+                client.execute_command("SENTINEL", "MONITOR", NAME, new.host, new.port, 1)  # type: ignore[no-untyped-call]
+
+        async def write_afterwards() -> None:
+            pool = (await provider._redis._clients.get()).connection_pool
+            in_use = await pool.get_connection()
+            replace_the_master()
+            await pool.release(await pool.get_connection())
+            await pool.release(in_use)
+            await provider.acreate(SID, b"data", HOUR)
+
+        asyncio.run(write_afterwards())
+        assert (old.admin.exists(SID), new.admin.exists(SID)) == (0, 1)
+
+
+def test_callers_still_wait_in_turn_once_the_entry_has_served_a_cache(make: Make, group: RedisSentinelServers) -> None:
+    entry = cache(
+        f"redis://{NAME}/1",
+        CONNECTION_FACTORY="beesession.redis_pools.SentinelConnectionFactory",
+        SENTINELS=[(each.host, each.port) for each in group.sentinels],
+    )
+    with override_settings(CACHES={"mine": entry}):
+        caches["mine"].get("page")
+        provider: Any = make(alias="mine")
+    assert isinstance(provider._redis.pool, redis.BlockingConnectionPool)
 
 
 def test_neither_event_loops_nor_a_closed_provider_leave_a_connection_to_the_sentinels(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -13,11 +14,22 @@ import pytest
 
 from beesession.engines import ssdb as engine_module
 from beesession.engines.ssdb import SSDBProvider
-from beesession.provider import Conflict, Unavailable
+from beesession.provider import Conflict, Record, Unavailable
 from beesession.ssdb_protocol import Reply, Request
 from beesession.testing import ProviderContract
 from beesession_tests.engines import ENGINES, RunningEngine
-from beesession_tests.engines.ssdb_engine.records import HOUR, LOCK, SID, VERBS, Make, data_of, everything, stored, ttl
+from beesession_tests.engines.ssdb_engine.records import (
+    HOUR,
+    LOCK,
+    NEW_SID,
+    SID,
+    VERBS,
+    Make,
+    data_of,
+    everything,
+    stored,
+    ttl,
+)  # fmt: skip
 from beesession_tests.faults import Proxy
 from beesession_tests.races import test_races as races
 from beesession_tests.races.crowd import Crowd, crowd, processes
@@ -137,16 +149,88 @@ def test_a_holder_that_was_slow_writes_nothing(
     assert ttl(server, LOCK) > 0, "it is left to expire, since it may be another's by now"
 
 
+@pytest.mark.parametrize("verb", ["swap", "regenerate", "destroy"])
+def test_a_holder_that_had_to_wait_for_a_connection_writes_nothing(
+    make: Make, server: SSDBServer, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    provider = make({"host": server.host, "port": server.port, "pool_size": 1})
+    record = stored(provider)
+    delay_the_release(provider, monkeypatch)
+    with pytest.raises(Unavailable, match="slow"):
+        VERBS[verb](provider, record)
+    left = everything(server)
+    assert left.pop(LOCK)
+    assert left == {SID.encode(): b"data"}
+
+
+def test_a_holder_that_had_to_wait_for_a_connection_leaves_the_lock_which_may_be_anothers(
+    make: Make, server: SSDBServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = make({"host": server.host, "port": server.port, "pool_size": 1})
+    stored(provider)
+    delay_the_release(provider, monkeypatch)
+    with pytest.raises(Conflict):
+        provider.swap(SID, Record(b"another"), b"new", HOUR)
+    assert ttl(server, LOCK) > 0
+
+
+def delay_the_release(provider: SSDBProvider, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the only connection be in use when a lock is to be released, until it is too late for that."""
+    send = provider._client.send
+
+    def send_on_a_busy_pool(*requests: Request, **options: Any) -> list[Reply]:
+        if requests[-1] == (b"del", LOCK):
+            borrowed = provider._client._pool().connection()
+            borrowed.__enter__()
+            threading.Timer(0.4, borrowed.__exit__, (None, None, None)).start()
+        return send(*requests, **options)
+
+    monkeypatch.setattr(engine_module, "WRITE_WITHIN", 0.2)
+    monkeypatch.setattr(provider._client, "send", send_on_a_busy_pool)
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda provider, record: provider.aswap(SID, record, b"new", HOUR),
+        lambda provider, record: provider.atouch(SID, record, 0),
+        lambda provider, record: provider.aregenerate(SID, NEW_SID, record, b"new", HOUR),
+        lambda provider, record: provider.adestroy(SID),
+    ],
+    ids=["aswap", "atouch", "aregenerate", "adestroy"],
+)
+def test_a_task_that_waits_for_a_lock_keeps_no_thread_from_the_others(
+    provider: SSDBProvider, server: SSDBServer, act: Callable[[SSDBProvider, Record], Coroutine[Any, Any, Any]]
+) -> None:
+    record = stored(provider)
+    server.admin.send((b"setx", LOCK, b"another's", b"60"))
+
+    async def read_during_a_write() -> Record | None:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+        writing = asyncio.create_task(act(provider, record))
+        await asyncio.sleep(0.1)
+        found = await provider.aread(SID)
+        assert not writing.done()
+        server.admin.send((b"del", LOCK))
+        await writing
+        return found
+
+    found = asyncio.run(read_during_a_write())
+    assert found is not None
+    assert found.data == b"data"
+    assert data_of(provider) != b"data"
+
+
 def test_who_finds_another_token_in_the_lock_writes_nothing_until_it_is_free(
     provider: SSDBProvider, server: SSDBServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine_module, "PATIENCE", 0.3)
     record, send = stored(provider), provider._client.send
 
-    def lose_the_lock(*requests: Request, repeatable: bool = False) -> list[Reply]:
+    def lose_the_lock(*requests: Request, **options: Any) -> list[Reply]:
         if requests[0][0] == b"expire":
             server.admin.send((b"set", LOCK, b"another's"))
-        return send(*requests, repeatable=repeatable)
+        return send(*requests, **options)
 
     monkeypatch.setattr(provider._client, "send", lose_the_lock)
     with pytest.raises(Unavailable, match="lock"):

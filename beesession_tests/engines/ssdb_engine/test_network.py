@@ -11,22 +11,38 @@ import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from typing import Any
 
 import pytest
 
 from beesession.engines.ssdb import SSDBProvider
 from beesession.provider import Record, Unavailable
-from beesession.ssdb_protocol import Client, Lost, Refused, Server, SSDBError, Unreached
-from beesession_tests.engines.ssdb_engine.records import HOUR, NEW_SID, SID, VERBS, Make, data_of, everything, stored
-from beesession_tests.faults import Proxy
+from beesession.ssdb_protocol import Client, Lost, Refused, Reply, Request, Server, SSDBError, Unreached
+from beesession_tests.engines.ssdb_engine.records import (
+    HOUR,
+    LOCK,
+    NEW_SID,
+    SID,
+    VERBS,
+    Make,
+    data_of,
+    everything,
+    stored,
+    ttl,
+)  # fmt: skip
+from beesession_tests.faults import Proxy, Stream
 from beesession_tests.servers import HOST, SSDBServer, ssdb_server
 from beesession_tests.servers.base import eventually
 
 
 @contextmanager
-def answering(answer: bytes) -> Iterator[tuple[int, list[int]]]:
-    """Run a server that answers whatever it is asked with these bytes, and hangs up. Gives its port, and its calls."""
+def answering(answer: bytes, *, hangs_up: bool = True) -> Iterator[tuple[int, list[int]]]:
+    """Run a server that answers the first request of each connection with these bytes, and reads no other one.
+
+    Gives its port, and its calls.
+    """
     calls: list[int] = []
+    kept: list[socket.socket] = []
 
     def serve() -> None:
         with suppress(OSError):
@@ -34,12 +50,17 @@ def answering(answer: bytes) -> Iterator[tuple[int, list[int]]]:
                 link = listener.accept()[0]
                 calls.append(len(link.recv(65536)))
                 link.sendall(answer)
-                link.close()
+                if hangs_up:
+                    link.close()
+                else:
+                    kept.append(link)
 
     with socket.create_server((HOST, 0)) as listener:
         threading.Thread(target=serve, daemon=True).start()
         yield listener.getsockname()[1], calls
         listener.shutdown(socket.SHUT_RDWR)
+        for link in kept:
+            link.close()
 
 
 # Connections -------------------------------------------------------------------------------------------------
@@ -84,9 +105,43 @@ def test_who_waits_too_long_for_a_connection_is_told_so(server: SSDBServer) -> N
     client.close()
 
 
+@pytest.mark.parametrize("slow", ["a free one", "the login"])
+def test_what_has_no_connection_in_time_is_not_sent(slow: str) -> None:
+    with ssdb_server("hunter2") as server, Proxy(server.port, Stream) as proxy:
+        client = Client(Server(proxy.host, proxy.port, "hunter2"), size=1)
+        if slow == "the login":
+            proxy.delay(0.3)
+        else:
+            borrowed = client._pool().connection()
+            borrowed.__enter__()
+            threading.Timer(0.3, borrowed.__exit__, (None, None, None)).start()
+        with pytest.raises(Unreached, match="slow"):
+            client.send((b"set", b"late", b"data"), not_after=time.monotonic() + 0.1)
+        client.close()
+        assert server.admin.send((b"get", b"late")) == [None]
+
+
+def test_a_connection_with_an_answer_that_nobody_asked_for_is_not_used_again() -> None:
+    with answering(b"2\nok\n5\nfirst\n\n" + b"2\nok\n9\nleft over\n\n", hangs_up=False) as (port, calls):
+        client = Client(Server(HOST, port), size=1, timeout=0.5)
+        assert [client.send((b"get", b"key")) for _ in range(2)] == [[[b"first"]], [[b"first"]]]
+        assert len(calls) == 2
+        client.close()
+
+
+def test_a_connection_with_an_answer_that_is_none_is_not_used_again() -> None:
+    with answering(b"5\nhello\n\n", hangs_up=False) as (port, calls):
+        client = Client(Server(HOST, port), size=1, timeout=0.5)
+        for _ in range(2):
+            with pytest.raises(Lost, match="status"):
+                client.send((b"get", b"key"))
+        assert len(calls) == 2
+        client.close()
+
+
 def test_a_connection_in_use_is_closed_when_it_is_free(server: SSDBServer) -> None:
     before = server.connections()
-    client = Client(Server(server.host, server.port))
+    client = Client(Server(server.host, server.port), size=1)
     with client._pool().connection() as connection:
         client.close()
         assert connection.exchange([(b"ping",)]) == [[b"ok"]]
@@ -125,9 +180,7 @@ def test_a_connection_that_the_server_has_closed_is_replaced_before_a_write(
 # Faults ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("verb", "trips_before"), [("create", 0), ("create", 1), ("swap", 2), ("regenerate", 2), ("regenerate", 3)]
-)
+@pytest.mark.parametrize(("verb", "trips_before"), [("create", 0), ("swap", 2), ("regenerate", 2), ("regenerate", 3)])
 def test_a_write_whose_reply_is_lost_runs_once_and_is_unavailable(
     behind: SSDBProvider, proxy: Proxy, server: SSDBServer, verb: str, trips_before: int
 ) -> None:
@@ -149,6 +202,37 @@ def test_what_can_be_repeated_is_repeated_once(behind: SSDBProvider, proxy: Prox
     proxy.lose_reply()
     assert VERBS[verb](behind, record).data == b"data"
     assert len(proxy.commands) == 2
+
+
+def test_the_expiry_of_a_new_entry_is_repeated_since_without_it_the_entry_would_stay_for_ever(
+    behind: SSDBProvider, proxy: Proxy, server: SSDBServer
+) -> None:
+    proxy.lose_reply(after=1)
+    stored(behind)
+    assert len(proxy.commands) == 3
+    assert ttl(server, SID.encode()) > 0
+
+
+@pytest.mark.parametrize("verb", ["swap", "regenerate", "destroy"])
+def test_a_write_that_could_not_be_sent_leaves_neither_a_lock_nor_a_half_made_entry(
+    behind: SSDBProvider, proxy: Proxy, server: SSDBServer, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    record, send = stored(behind), behind._client.send
+
+    def refused_once(*requests: Request, **options: Any) -> list[Reply]:
+        if len(requests) == 1 or requests[-1] != (b"del", LOCK):
+            return send(*requests, **options)
+        proxy.refuse()
+        try:
+            return send(*requests, **options)
+        finally:
+            proxy.heal()
+
+    monkeypatch.setattr(behind._client, "send", refused_once)
+    with pytest.raises(Unavailable) as caught:
+        VERBS[verb](behind, record)
+    assert isinstance(caught.value.__cause__, Unreached)
+    assert everything(server) == {SID.encode(): b"data"}
 
 
 @pytest.mark.parametrize(("verb", "tries"), [("read", 2), ("touch", 2), ("create", 1), ("swap", 1), ("destroy", 1)])
@@ -196,8 +280,10 @@ def test_a_silent_server_costs_less_than_ten_seconds(make: Make, verb: str) -> N
         b"9" * 100,
         b"2\nok\n3\nabc\n\n2\nok\n3\nabc\n\n",
         b"\xff\n\n",
+        b"2\nok\n999999999999999\n",
+        b"2\nok\n99999999999999999999\n",
     ],
-    ids=["http", "cut", "negative", "short", "empty", "long-line", "no-number", "no-digits"],
+    ids=["http", "cut", "negative", "short", "empty", "long-line", "no-number", "no-digits", "too-large", "no-size"],
 )
 @pytest.mark.parametrize("verb", ["read", "create", "swap", "touch", "destroy"])
 def test_what_is_no_answer_is_unavailable(make: Make, answer: bytes, verb: str) -> None:
@@ -205,11 +291,16 @@ def test_what_is_no_answer_is_unavailable(make: Make, answer: bytes, verb: str) 
         VERBS[verb](make(f"{HOST}:{port}"), Record(b"data"))
 
 
+def test_data_that_an_answer_lacks_is_unavailable_and_no_miss(make: Make) -> None:
+    with answering(b"2\nok\n2\n60\n\n" + b"2\nok\n\n") as (port, _), pytest.raises(Unavailable, match="data"):
+        make(f"{HOST}:{port}").read(SID)
+
+
 @pytest.mark.parametrize("status", [b"error", b"fail", b"client_error", b"noauth"])
 def test_an_answer_that_is_an_error_is_told_by_its_status_alone(status: bytes) -> None:
     words = b"%d\n%b\n17\nof-another-visit!\n\n" % (len(status), status)
     with answering(words) as (port, _):
-        client = Client(Server(HOST, port))
+        client = Client(Server(HOST, port), size=1)
         with pytest.raises(Refused, match=f"^get was answered with {status.decode()}$"):
             client.send((b"get", SID.encode()))
         client.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -25,6 +26,9 @@ from beesession_tests.engines.ssdb_engine.records import (
 )  # fmt: skip
 from beesession_tests.faults import Proxy
 from beesession_tests.servers import SSDBServer, ssdb_server
+
+TOO_LONG = "f" * 256
+"""A key that SSDB takes, but not into its list of expiries."""
 
 
 @pytest.mark.parametrize("prefix", ["", PREFIX])
@@ -104,6 +108,23 @@ def test_an_entry_without_an_expiry_is_no_session(provider: SSDBProvider, server
         provider.swap(SID, record, b"mine", HOUR)
     assert provider.destroy(SID) is False
     assert everything(server) == {SID.encode(): b"half made"}
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda provider, record: provider.create(TOO_LONG, b"new", HOUR),
+        lambda provider, record: provider.regenerate(SID, TOO_LONG, record, b"new", HOUR),
+        lambda provider, record: provider.destroy(TOO_LONG[:255]),
+    ],
+    ids=["create", "regenerate", "lock"],
+)
+def test_an_expiry_that_the_server_did_not_set_is_unavailable(
+    provider: SSDBProvider, act: Callable[[SSDBProvider, Record], object]
+) -> None:
+    with pytest.raises(Unavailable, match="expiry"):
+        act(provider, stored(provider))
+    assert provider.read(TOO_LONG) is None
 
 
 def test_a_megabyte_is_written_and_compared(provider: SSDBProvider) -> None:

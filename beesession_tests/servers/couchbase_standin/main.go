@@ -1,6 +1,7 @@
 // A Couchbase stand-in for tests: CAVES, the mock that Couchbase tests its own SDKs with, used as a library.
 //
-// What is here adds what CAVES lacks: TLS, rights, limits of size, range scans, faults, and a port to steer all of it by.
+// What is here adds what CAVES lacks: TLS, rights, limits of size, range scans, replies to queries, faults, and a port to
+// steer all of it by.
 package main
 
 import (
@@ -30,6 +31,7 @@ type options struct {
 	certificate string
 	key         string
 	noScan      bool
+	queryReply  string
 }
 
 func main() {
@@ -41,6 +43,7 @@ func main() {
 	flag.StringVar(&chosen.certificate, "certificate", "", "a PEM file; with it, TLS is spoken on further ports")
 	flag.StringVar(&chosen.key, "key", "", "the PEM file of its private key")
 	flag.BoolVar(&chosen.noScan, "no-range-scan", false, "be a server of before 7.6")
+	flag.StringVar(&chosen.queryReply, "query-reply", "", "the reply to each query; none: there is no query service")
 	flag.Parse()
 	if err := serve(chosen); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -54,7 +57,11 @@ func serve(chosen options) error {
 	if err != nil {
 		return err
 	}
-	cluster, err := newCluster(chosen, tlsConfig != nil)
+	services := []mock.ServiceType{mock.ServiceTypeMgmt, mock.ServiceTypeKeyValue}
+	if chosen.queryReply != "" {
+		services = append(services, mock.ServiceTypeQuery)
+	}
+	cluster, err := newCluster(chosen, services, tlsConfig != nil)
 	if err != nil {
 		return err
 	}
@@ -67,8 +74,13 @@ func serve(chosen options) error {
 	if err != nil {
 		return err
 	}
+	if chosen.queryReply != "" {
+		if err := relays.answerQueries(cluster.Nodes()[0].QueryService(), chosen.queryReply); err != nil {
+			return err
+		}
+	}
 	rules := &rules{cluster: cluster, users: users, faults: faults}
-	scans := &scans{cluster: cluster, off: chosen.noScan}
+	scans := &scans{off: chosen.noScan}
 	// The hook that was added last is asked first.
 	cluster.KvInHooks().Add(scans.answer)
 	cluster.KvInHooks().Add(rules.apply)
@@ -91,8 +103,8 @@ func serve(chosen options) error {
 	return http.Serve(control, controls(cluster, rules, relays))
 }
 
-func newCluster(chosen options, withTLS bool) (mock.Cluster, error) {
-	node := mock.NewNodeOptions{}
+func newCluster(chosen options, services []mock.ServiceType, withTLS bool) (mock.Cluster, error) {
+	node := mock.NewNodeOptions{Services: services}
 	if withTLS {
 		node.Features = append(node.Features, mock.ClusterNodeFeatureTLS)
 	}

@@ -28,10 +28,9 @@ const (
 
 // scans are the range scans under way, which came with Couchbase 7.6: our own reading of the published protocol.
 type scans struct {
-	cluster mock.Cluster
-	off     bool
-	last    atomic.Uint64
-	open    sync.Map // of *scan, by the text of its id
+	off  bool
+	last atomic.Uint64
+	open sync.Map // of *scan, by the text of its id
 }
 
 // A scan holds what it has still to send of one vbucket.
@@ -104,12 +103,11 @@ func (s *scans) create(source mock.KvClient, request *packet) {
 		answer(source, request, memd.StatusInvalidArgs, nil, nil)
 		return
 	}
-	all, err := bucket.Store().GetVbucket(uint(request.Vbucket)).GetAll(0, uint(collection))
+	found, err := listed(bucket.Store().GetVbucket(uint(request.Vbucket)), uint(collection), within)
 	if err != nil {
 		answer(source, request, memd.StatusInternalError, nil, nil)
 		return
 	}
-	found := s.live(all, within)
 	if len(found) == 0 {
 		answer(source, request, memd.StatusKeyNotFound, nil, nil)
 		return
@@ -145,22 +143,30 @@ func (s *scans) goOn(source mock.KvClient, request *packet) {
 	answer(source, request, status, extras, batch)
 }
 
-// live returns, in the order of their keys, the documents that are there now. CAVES lists each revision of a document.
-func (s *scans) live(all []*mockdb.Document, within func(key []byte) bool) []*mockdb.Document {
-	newest := map[string]*mockdb.Document{}
-	for _, document := range all {
-		newest[string(document.Key)] = document
+// listed returns the documents of a collection in the order of their keys. As on a real server, expired ones are still
+// among them.
+func listed(vbucket *mockdb.Vbucket, collection uint, within func(key []byte) bool) ([]*mockdb.Document, error) {
+	if vbucket.CurrentMetaState(0).CurrentSeqNo == 0 {
+		return nil, nil
 	}
-	now := s.cluster.Chrono().Now()
+	revisions, _, err := vbucket.GetAllWithin(0, 0, 0)
+	if err != nil {
+		return nil, err
+	}
+	newest := map[string]*mockdb.Document{}
+	for _, document := range revisions {
+		if document.CollectionID == collection {
+			newest[string(document.Key)] = document
+		}
+	}
 	var found []*mockdb.Document
 	for _, document := range newest {
-		expired := !document.Expiry.IsZero() && !now.Before(document.Expiry)
-		if !document.IsDeleted && !expired && within(document.Key) {
+		if !document.IsDeleted && within(document.Key) {
 			found = append(found, document)
 		}
 	}
 	sort.Slice(found, func(i, j int) bool { return bytes.Compare(found[i].Key, found[j].Key) < 0 })
-	return found
+	return found, nil
 }
 
 // test returns a function that tells whether a key lies within the bounds.
