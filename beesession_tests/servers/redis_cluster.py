@@ -22,7 +22,7 @@ READY_WITHIN = 20.0
 _BUS = 10000  # nodes talk to each other on a port that is higher by so many
 
 
-def _free_port() -> int:
+def free_node_port() -> int:
     """Return a port that nothing listens on, and to which that other one is free, too."""
     while True:
         port = free_port()
@@ -39,7 +39,7 @@ class ClusterNode(RedisServer):
         # Without this a replica is linked five seconds after it asked.
         ours += " --repl-diskless-sync-delay 0"
         super().__init__(directory, (*ours.split(), *options))
-        self.port = _free_port()
+        self.port = free_node_port()
 
     def ask(self, *words: Any) -> Any:
         """Send a command of administration, and return the reply as redis-py reads it."""
@@ -84,7 +84,7 @@ class RedisClusterServers:
                 node.start()
             except ServerError:
                 # Between the look for a free port and the start another process may have taken it.
-                node.port = _free_port()
+                node.port = free_node_port()
                 node.start()
         founders, replicas = self.nodes[: self._masters], self.nodes[self._masters :]
         for number, node in enumerate(founders):

@@ -19,7 +19,7 @@ from beesession_tests.engines.redis_engine.records import HOUR, PREFIX, SID, For
 from beesession_tests.monitor import commands
 from beesession_tests.servers import Servers, free_port, redis_cluster, running
 from beesession_tests.servers.certificates import certificate
-from beesession_tests.servers.redis_cluster import ClusterNode
+from beesession_tests.servers.redis_cluster import ClusterNode, free_node_port
 
 
 def test_sessions_are_spread_over_all_masters_and_counted_on_each(make: Make, form: Form, servers: Servers) -> None:
@@ -103,7 +103,7 @@ def test_a_server_that_is_no_cluster_is_told(make: Make, form: Form, servers: Se
 @pytest.mark.slow
 def test_tls_and_an_acl_user_reach_each_node(make: Make, form: Form, tmp_path_factory: pytest.TempPathFactory) -> None:
     made = certificate(tmp_path_factory.mktemp("tls"))
-    port = free_port()
+    port = free_node_port()
     files = ("--tls-cert-file", str(made.cert), "--tls-key-file", str(made.key), "--tls-ca-cert-file", str(made.cert))
     tls = ("--tls-port", str(port), "--tls-auth-clients", "no", "--tls-cluster", "yes", *files)
     with redis_cluster(1, *tls, replicated=False) as cluster:
