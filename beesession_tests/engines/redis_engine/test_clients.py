@@ -80,6 +80,8 @@ def test_a_caller_waits_once_for_a_pool_that_stays_used_up(make: Make, proxy: Pr
         assert 0.4 < given_up < 0.9
 
 
+@pytest.mark.slow
+@pytest.mark.crowd
 def test_more_tasks_than_connections_take_turns(make: Make, place: Place, server: RedisServer) -> None:
     provider = make({**place.members, "poolsize": 3})
     stored(Verbs(provider, None))
