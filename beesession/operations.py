@@ -24,7 +24,7 @@ from beesession.exceptions import DecodeError, EncodeError, SessionConflict, Ses
 from beesession.provider import Conflict, Gone, Provider, Record, Unavailable
 from beesession.sid import fingerprint
 from beesession.snapshot import NOTHING, Snapshot
-from beesession.stepping import Call
+from beesession.stepping import Call, wait
 from beesession.tracking import SessionData
 from beesession.turns import LOST_TRIES, Turn, pauses
 
@@ -252,7 +252,7 @@ class Operations(BoundSession):
                     data = await self._merge(call, sid, base, changes, current)
                     record = current
                     if pause:
-                        await call(time.sleep, _sleep, pause)
+                        await wait(call, pause)
                 else:
                     self._follow(view, own, data)
                     self._took(view, sid, new, stored, lifetime, data)
@@ -366,10 +366,6 @@ async def collect(call: Call, provider: Provider) -> int:
         sweep = await call(provider.gc, provider.agc, GC_BATCH)
         removed, finished = removed + sweep.removed, sweep.finished
     return removed
-
-
-async def _sleep(seconds: float) -> None:
-    await asyncio.sleep(seconds)  # asyncio.sleep itself is overloaded, which a Call cannot be typed for
 
 
 def _only(keys: set[str], data: Mapping[str, Any]) -> dict[str, Any]:

@@ -64,12 +64,9 @@ def cache_entry(
         return cache_entry_named(alias, options, RedisCache), f"CACHES[{alias!r}]"
     origin = f"{options.source}['PROVIDER_CONFIG']"
     try:
-        entry = entry_of(value)
+        return entry_of(value), origin
     except dsn.DSNError as error:
         raise ImproperlyConfigured(f"{origin}: {error}") from error
-    # DJANGO_REDIS_CONNECTION_FACTORY says how the site's caches find their servers.
-    factory = {"CONNECTION_FACTORY": "django_redis.pool.ConnectionFactory"}
-    return {**entry, "OPTIONS": {**factory, **entry.get("OPTIONS", {})}}, origin
 
 
 def connection_pool(entry: Mapping[str, Any], origin: str) -> redis.ConnectionPool:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from beesession import redis_pools
+from beesession.causes import causes
 from beesession.clients import PerLoop
 from beesession.redis_pools import errors
 from beesession.stepping import Call
@@ -113,29 +113,20 @@ def unreached(error: BaseException) -> bool:
         isinstance(each, (ConnectionRefusedError, *redis_pools.NO_MASTER))
         # What asyncio makes of it where the name of the host has several addresses.
         or (isinstance(each, OSError) and str(each).startswith("Multiple exceptions: "))
-        for each in _chain(error)
+        for each in causes(error)
     )
 
 
 def demoted(error: Exception) -> bool:
     """Return whether the server takes no writes since it is no master any more, or its replicas follow another one."""
     # The connections of a Sentinel pool turn the server's READONLY into a ConnectionError of their own.
-    read_only = any(isinstance(each, errors.ReadOnlyError) for each in _chain(error))
+    read_only = any(isinstance(each, errors.ReadOnlyError) for each in causes(error))
     return read_only or (isinstance(error, errors.ResponseError) and str(error).startswith("NOREPLICAS"))
 
 
 def waited_in_vain(error: Exception) -> bool:
     """Return whether no connection of the pool came free in time. Nothing was sent."""
     return isinstance(error, errors.ConnectionError) and str(error) == "No connection available."
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """Go through what an error came of. Its ``except`` block must have been left."""
-    # At the end of the chain stands what the caller was handling when it called us: that says nothing of our command.
-    outer = sys.exc_info()[1]
-    while error is not None and error is not outer:
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def _renew_after_use(connections: Iterable[Any]) -> None:

@@ -7,6 +7,8 @@ awaited with :func:`awaited`, it is native async.
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, ParamSpec, Protocol, TypeVar
 
@@ -40,3 +42,12 @@ def run(step: Coroutine[Any, Any, T]) -> T:
         return end.value  # type: ignore[no-any-return]
     step.close()
     raise RuntimeError("a step that runs directly must not suspend")
+
+
+async def wait(call: Call, seconds: float) -> None:
+    """Have a step wait: the thread that it runs in, or its task alone."""
+    await call(time.sleep, _sleep, seconds)
+
+
+async def _sleep(seconds: float) -> None:
+    await asyncio.sleep(seconds)  # asyncio.sleep itself is overloaded, which a Call cannot be typed for

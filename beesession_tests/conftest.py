@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
+from functools import partial
 
 import pytest
 from pytest_django import DjangoDbBlocker
@@ -33,17 +34,29 @@ def _nothing_reported(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(params=ENGINES)
 def engine(
-    request: pytest.FixtureRequest, servers: Servers, tmp_path: Path, django_db_blocker: DjangoDbBlocker
+    request: pytest.FixtureRequest, servers: Servers, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[RunningEngine]:
     """Each engine in turn: named by the settings, its store empty."""
     chosen: Engine = request.param
-    with database_access(chosen, django_db_blocker), chosen.running(servers, tmp_path) as running:
+    directory = partial(request.getfixturevalue, "tmp_path")
+    with database_access(chosen, django_db_blocker), chosen.running(servers, directory) as running:
         yield running
 
 
 def database_access(engine: Engine, blocker: DjangoDbBlocker) -> AbstractContextManager[None]:
     """Let a test of an engine that keeps its sessions in a database connect to it, which pytest-django forbids."""
     return blocker.unblock() if engine.is_sql else nullcontext()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep the thousands of tests from Python's garbage collector, which would go through them again and again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)  # xdist, too, looks at the groups in this hook

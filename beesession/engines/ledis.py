@@ -111,8 +111,8 @@ class LedisProvider(RedisProvider):
 
     @classmethod
     def entry(cls, value: str | Mapping[str, Any]) -> Mapping[str, Any]:
-        config = dsn.ledis(value)
-        return {"LOCATION": f"redis://{dsn.Address(config.host, config.port)}/{config.db}"}
+        server = dsn.ledis(value)
+        return dsn.RedisConfig(host=server.host, port=server.port, db=server.db).django_cache()
 
     @classmethod
     def server(cls, entry: Mapping[str, Any], origin: str) -> LedisServer:

@@ -7,7 +7,6 @@ rotates in two steps, too.
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
 from collections.abc import Mapping
@@ -17,12 +16,13 @@ from typing import TYPE_CHECKING, Any, cast
 from beesession import redis_pools, store
 from beesession.beego import dsn
 from beesession.exceptions import SessionTooLarge
-from beesession.provider import Capabilities, Count, Gone, Provider, Record, Unavailable
+from beesession.provider import Capabilities, Count, Gone, Record, Unavailable
 from beesession.redis_commands import READ_WITH_TTL, REGENERATE, Command, demand_stored, digest, swap
 from beesession.redis_pools import errors
 from beesession.redis_server import Server, Store, waited_in_vain
 from beesession.sid import Ids
-from beesession.stepping import Call, awaited, directly, run
+from beesession.stepped import SteppedProvider
+from beesession.stepping import Call, awaited, directly, run, wait
 
 if TYPE_CHECKING:
     from beesession.conf import Options
@@ -34,7 +34,7 @@ _PAUSE = 0.05
 _SCAN_BATCH = 1000
 
 
-class RedisProvider(Provider):
+class RedisProvider(SteppedProvider):
     """Keeps sessions in one Redis database.
 
     :param redis: what the commands are sent to
@@ -86,44 +86,6 @@ class RedisProvider(Provider):
 
     def close(self) -> None:
         self._redis.close()
-
-    # Each verb and its async twin are one step ----------------------------------------------------------
-
-    def read(self, sid: str) -> Record | None:
-        return run(self._read(directly, sid))
-
-    async def aread(self, sid: str) -> Record | None:
-        return await self._read(awaited, sid)
-
-    def create(self, sid: str, data: bytes, lifetime: float) -> Record | None:
-        return run(self._create(directly, sid, data, lifetime))
-
-    async def acreate(self, sid: str, data: bytes, lifetime: float) -> Record | None:
-        return await self._create(awaited, sid, data, lifetime)
-
-    def swap(self, sid: str, record: Record, data: bytes, lifetime: float) -> Record:
-        return run(self._swap(directly, sid, record, data, lifetime))
-
-    async def aswap(self, sid: str, record: Record, data: bytes, lifetime: float) -> Record:
-        return await self._swap(awaited, sid, record, data, lifetime)
-
-    def touch(self, sid: str, record: Record, lifetime: float) -> Record:
-        return run(self._touch(directly, sid, record, lifetime))
-
-    async def atouch(self, sid: str, record: Record, lifetime: float) -> Record:
-        return await self._touch(awaited, sid, record, lifetime)
-
-    def regenerate(self, sid: str, new_sid: str, record: Record, data: bytes, lifetime: float) -> Record:
-        return run(self._regenerate(directly, sid, new_sid, record, data, lifetime))
-
-    async def aregenerate(self, sid: str, new_sid: str, record: Record, data: bytes, lifetime: float) -> Record:
-        return await self._regenerate(awaited, sid, new_sid, record, data, lifetime)
-
-    def destroy(self, sid: str) -> bool:
-        return run(self._destroy(directly, sid))
-
-    async def adestroy(self, sid: str) -> bool:
-        return await self._destroy(awaited, sid)
 
     def active(self) -> Count:
         """Count by SCAN, which walks through the whole database in small steps and blocks nobody for long."""
@@ -239,7 +201,7 @@ class RedisProvider(Provider):
                 if time.monotonic() - began >= PATIENCE:
                     raise self._unavailable(failure) from failure
                 await redis.recover(call, failure)
-                await call(time.sleep, _sleep, _PAUSE)
+                await wait(call, _PAUSE)
             elif isinstance(failure, errors.ConnectionError) and command.repeatable and not waited_in_vain(failure):
                 command = replace(command, repeatable=False)
             else:
@@ -257,10 +219,6 @@ class RedisProvider(Provider):
         return Unavailable(
             f"The {self.name} store cannot be reached, or answered with an error ({type(failure).__name__})."
         )
-
-
-async def _sleep(seconds: float) -> None:
-    await asyncio.sleep(seconds)  # asyncio.sleep itself is overloaded, which a Call cannot be typed for
 
 
 class SessionStore(store.SessionStore):

@@ -32,7 +32,7 @@ from beesession.exceptions import SessionTooLarge
 from beesession.provider import Capabilities, Conflict, Count, Gone, Provider, Record, Unavailable
 from beesession.sid import Ids
 from beesession.ssdb_protocol import Client, Reply, Request, SSDBError, Unreached
-from beesession.stepping import Call, awaited, directly, run
+from beesession.stepping import Call, awaited, directly, run, wait
 
 if TYPE_CHECKING:
     from beesession.conf import Options
@@ -243,7 +243,7 @@ class SSDBProvider(Provider):
         while time.monotonic() < deadline:
             with suppress(_Locked):
                 return await call(attempt, partial(asyncio.to_thread, attempt))
-            await call(time.sleep, _sleep, random.uniform(pause / 2, pause))
+            await wait(call, random.uniform(pause / 2, pause))
             pause = min(2 * pause, _LONGEST_PAUSE)
         raise Unavailable(f"The {self.name} store has a lock on this session that nobody releases.")
 
@@ -322,10 +322,6 @@ class SSDBProvider(Provider):
         except SSDBError as error:
             kind = _NotSent if isinstance(error, Unreached) else Unavailable
             raise kind(f"The {self.name} store cannot be reached, or answered with an error ({error}).") from error
-
-
-async def _sleep(seconds: float) -> None:
-    await asyncio.sleep(seconds)  # asyncio.sleep itself is overloaded, which a Call cannot be typed for
 
 
 def _look_at(key: bytes) -> tuple[Request, Request]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from enum import Enum, auto
 from typing import ClassVar
 
 from django.db.utils import Error
 
+from beesession.causes import causes
 from beesession.provider import Record, Unavailable
 from beesession.sql.layout import Layout
 
@@ -105,16 +105,11 @@ class Dialect(ABC):
         """Return what may be shown of an error: its number or SQLSTATE, and the text only where it quotes no data."""
 
     def scrub(self, error: Error) -> Error:
-        """Take out of an error, and of those that it came from, what they quote of ids and data. Returns it."""
+        """Take out of an error, and of those that it came from, what they quote of ids and data. Returns it.
+
+        Its ``except`` block must have been left: what is being handled is taken for the caller's.
+        """
         args = self.told(error)
-        for each in _chain(error):
+        for each in causes(error):
             each.args = args
         return error
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        error = error.__cause__ or error.__context__

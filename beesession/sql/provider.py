@@ -9,7 +9,6 @@ blocking an event loop. Both return a :class:`~beesession.sql.statements.Result`
 
 from __future__ import annotations
 
-import asyncio
 import random
 import time
 from abc import abstractmethod
@@ -32,7 +31,7 @@ from beesession.sql.fitting import ColumnIds, demand_fitting
 from beesession.sql.layout import TABLE
 from beesession.sql.statements import Result, Statement, Statements
 from beesession.stepped import SteppedProvider
-from beesession.stepping import Call, awaited, directly, run
+from beesession.stepping import Call, awaited, directly, run, wait
 
 PATIENCE = 2.0
 """Seconds from the first try on in which a statement that was not run may be tried again."""
@@ -229,14 +228,15 @@ class SQLProvider(SteppedProvider):
             try:
                 return await call(self._execute, self._aexecute, statement)
             except StatementFailed as failed:
-                verdict, error = failed.verdict, self.dialect.scrub(failed.error)
+                verdict, error = failed.verdict, failed.error
+            self.dialect.scrub(error)
             if verdict is Verdict.TAKEN:
                 raise _Taken
             if verdict is Verdict.NO_TABLE:
                 raise self._missing() from error
             if time.monotonic() - began < PATIENCE:
                 if verdict is Verdict.REFUSED:
-                    await call(time.sleep, _sleep, random.uniform(0, _PAUSE))
+                    await wait(call, random.uniform(0, _PAUSE))
                     continue
                 may_have_run = verdict is Verdict.LOST and not statement.repeatable
                 if verdict in (Verdict.UNSENT, Verdict.LOST) and not may_have_run and not reconnected:
@@ -293,7 +293,3 @@ class SQLProvider(SteppedProvider):
             f"The database of {self._database.origin} has no table {TABLE!r} with beego's three columns: make it with "
             f"{by_migrate}manage.py session_table."
         )
-
-
-async def _sleep(seconds: float) -> None:
-    await asyncio.sleep(seconds)

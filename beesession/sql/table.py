@@ -6,11 +6,10 @@ statement that mends it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import Error
@@ -18,6 +17,8 @@ from django.db.utils import Error
 from beesession.provider import Unavailable
 from beesession.sql.dialect import AccessDenied, Dialect, Verdict
 from beesession.sql.layout import TABLE, Layout
+
+T = TypeVar("T")
 
 LARGE = 1024 * 1024
 """Bytes that a session may well have."""
@@ -70,12 +71,15 @@ def create(connection: BaseDatabaseWrapper, dialect: Dialect) -> bool:
 
     :raises Unavailable: the database cannot be reached, or refused
     """
-    with _unavailable(dialect), connection.cursor() as cursor:
+
+    def make(cursor: Any) -> bool:
         is_new = not _describe(cursor, dialect.layout).columns
         if is_new:
             for statement in dialect.layout.create:
                 cursor.execute(statement)
         return is_new
+
+    return _ask(connection, dialect, make)
 
 
 def flaws(connection: BaseDatabaseWrapper, dialect: Dialect) -> list[Flaw] | None:
@@ -83,8 +87,7 @@ def flaws(connection: BaseDatabaseWrapper, dialect: Dialect) -> list[Flaw] | Non
 
     :raises Unavailable: the database cannot be reached, or refused
     """
-    with _unavailable(dialect), connection.cursor() as cursor:
-        described = _describe(cursor, dialect.layout)
+    described = _ask(connection, dialect, lambda cursor: _describe(cursor, dialect.layout))
     return list(_flaws(described, dialect.layout)) if described.columns else None
 
 
@@ -122,12 +125,13 @@ def _describe(cursor: Any, layout: Layout) -> _Description:
     return _Description(columns, indexed, engine)
 
 
-@contextmanager
-def _unavailable(dialect: Dialect) -> Iterator[None]:
+def _ask(connection: BaseDatabaseWrapper, dialect: Dialect, question: Callable[[Any], T]) -> T:
     try:
-        yield
+        with connection.cursor() as cursor:
+            return question(cursor)
     except Error as error:
-        kind = AccessDenied if dialect.verdict(error) is Verdict.DENIED else Unavailable
-        raise kind(
-            f"The {dialect.vendor} database cannot be reached, or refused ({type(error).__name__})."
-        ) from dialect.scrub(error)
+        failure = error
+    kind = AccessDenied if dialect.verdict(failure) is Verdict.DENIED else Unavailable
+    raise kind(
+        f"The {dialect.vendor} database cannot be reached, or refused ({type(failure).__name__})."
+    ) from dialect.scrub(failure)

@@ -55,7 +55,7 @@ def site(
     """The demo site on each engine in turn."""
     engine: Engine = request.param
     directory = tmp_path_factory.mktemp(engine.name)
-    with served(directory, engine.name, engine.provider_config(servers, directory) or "{}") as running:
+    with served(directory, engine.name, engine.provider_config(servers, lambda: directory) or "{}") as running:
         yield running
 
 

@@ -13,12 +13,11 @@ import pytest
 from beesession import conf
 from beesession.provider import Unavailable
 from beesession.sql import asyncpool, executor
-from beesession_tests.engines import ENGINES, RunningEngine
+from beesession_tests.engines import WITH_SERVER, RunningEngine
 from beesession_tests.servers import Servers
 
 pytestmark = [pytest.mark.slow, pytest.mark.crowd]
 
-WITH_SERVER = [each for each in ENGINES if each.server]
 TASKS, THREADS, REQUESTS = 200, 20, 1000
 NODES = {"redis_cluster": 3, "memcache": 2}
 POOL = 100
@@ -42,19 +41,11 @@ def _connections(server: Any) -> int:
     return found if isinstance(found, int) else len(found)
 
 
-def _session(engine: RunningEngine) -> str:
-    store = engine.SessionStore()
-    store["count"] = 0
-    store.save()
-    assert store.session_key is not None
-    return store.session_key
-
-
 @pytest.mark.parametrize("engine", WITH_SERVER, indirect=True)
 def test_a_thousand_requests_of_twenty_threads_need_a_connection_each_at_most(
     engine: RunningEngine, server: Any
 ) -> None:
-    keys, before = [_session(engine) for _ in range(THREADS)], _connections(server)
+    keys, before = [engine.session_of(count=0) for _ in range(THREADS)], _connections(server)
 
     def visitor(key: str) -> None:
         for _ in range(REQUESTS // THREADS):
@@ -70,7 +61,7 @@ def test_a_thousand_requests_of_twenty_threads_need_a_connection_each_at_most(
 
 @pytest.mark.parametrize("engine", WITH_SERVER, indirect=True)
 def test_a_thousand_requests_of_two_hundred_tasks_share_what_is_configured(engine: RunningEngine, server: Any) -> None:
-    keys, before = [_session(engine) for _ in range(TASKS)], _connections(server)
+    keys, before = [engine.session_of(count=0) for _ in range(TASKS)], _connections(server)
 
     async def visitor(key: str) -> None:
         for _ in range(REQUESTS // TASKS):

@@ -6,7 +6,7 @@ import importlib
 import inspect
 import unittest
 from collections.abc import Iterator
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import pytest
@@ -54,7 +54,10 @@ class OnEngine:
     overrides: dict[str, Any] = {}
 
     @pytest.fixture(autouse=True)
-    def _run_engine(self, servers: Servers, tmp_path: Path, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    def _run_engine(
+        self, request: pytest.FixtureRequest, servers: Servers, django_db_blocker: DjangoDbBlocker
+    ) -> Iterator[None]:
         access = database_access(self.engine, django_db_blocker)
-        with override_settings(**self.overrides), access, self.engine.running(servers, tmp_path):
+        directory = partial(request.getfixturevalue, "tmp_path")
+        with override_settings(**self.overrides), access, self.engine.running(servers, directory):
             yield

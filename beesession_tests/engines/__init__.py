@@ -19,20 +19,23 @@ from beesession.sql.postgresql import PostgreSQLDialect
 from beesession.store import SessionStore
 from beesession_tests.servers import MariaDBServer, PostgreSQLServer, Servers
 
+Directory = Callable[[], Path]
+"""Makes a directory of a test's own. Most engines need none, and pytest makes each in some milliseconds."""
+
 
 @dataclass(frozen=True)
 class Engine:
     """One engine, and how it is set up for a test.
 
     :ivar name: beego's name of it
-    :ivar empty_store: empties its store, and returns the PROVIDER_CONFIG that leads there; given its server, and a
-        directory of the test's own
+    :ivar empty_store: empties its store, and returns the PROVIDER_CONFIG that leads there; given its server, and what
+        makes a directory of the test's own
     :ivar server: the property of ``Servers`` that is its server; "" where it has none
     :ivar is_sql: it connects through Django's database backends
     """
 
     name: str
-    empty_store: Callable[[Any, Path], str]
+    empty_store: Callable[[Any, Directory], str]
     server: str = ""
     is_sql: bool = False
 
@@ -55,12 +58,12 @@ class Engine:
         """What it promises."""
         return self.store_class.provider_class.capabilities
 
-    def provider_config(self, servers: Servers, directory: Path) -> str:
+    def provider_config(self, servers: Servers, directory: Directory) -> str:
         """Return a PROVIDER_CONFIG that leads to an empty store, in that directory or on that server."""
         return self.empty_store(getattr(servers, self.server) if self.server else None, directory)
 
     @contextmanager
-    def running(self, servers: Servers, directory: Path) -> Iterator[RunningEngine]:
+    def running(self, servers: Servers, directory: Directory) -> Iterator[RunningEngine]:
         """Make this the engine of the settings, with an empty store, until the block ends."""
         keys = {"PROVIDER_CONFIG": self.provider_config(servers, directory)}
         with override_settings(SESSION_ENGINE=self.module, BEESESSION=keys):
@@ -102,6 +105,14 @@ class RunningEngine:
         """What it promises."""
         return self.engine.capabilities
 
+    def session_of(self, **data: Any) -> str:
+        """Save a session that holds this, and return its key."""
+        store = self.SessionStore()
+        store.update(data)
+        store.save()
+        assert store.session_key is not None
+        return store.session_key
+
     def configured(self, **keys: Any) -> override_settings:
         """Return a context manager under which BEESESSION has these keys, too."""
         return override_settings(BEESESSION={**self.settings, **keys})
@@ -113,21 +124,21 @@ class _Server(Protocol):
     def flush(self) -> None: ...
 
 
-def _nothing(server: None, directory: Path) -> str:
+def _nothing(server: None, directory: Directory) -> str:
     return ""
 
 
-def _directory(server: None, directory: Path) -> str:
-    return str(directory / "sessions")
+def _directory(server: None, directory: Directory) -> str:
+    return str(directory() / "sessions")
 
 
-def _flushed(server: _Server, directory: Path) -> str:
+def _flushed(server: _Server, directory: Directory) -> str:
     server.flush()
     return server.provider_config
 
 
-def _table(dialect: Dialect) -> Callable[[MariaDBServer | PostgreSQLServer, Path], str]:
-    def empty_table(server: MariaDBServer | PostgreSQLServer, directory: Path) -> str:
+def _table(dialect: Dialect) -> Callable[[MariaDBServer | PostgreSQLServer, Directory], str]:
+    def empty_table(server: MariaDBServer | PostgreSQLServer, directory: Directory) -> str:
         for statement in dialect.layout.create:
             server.execute(statement)
         return _flushed(server, directory)
@@ -150,6 +161,7 @@ ENGINES = [
     Engine("ssdb", _flushed, "ssdb"),
 ]
 
+WITH_SERVER = [engine for engine in ENGINES if engine.server]
 
 EACH_KIND = [engine for engine in ENGINES if engine.name in {"memory", "cookie", "mysql", "redis"}]
 """Engines that between them do all that one can do differently: inline, self-contained, in threads, natively async."""

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import venv
+from collections.abc import Iterable
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -60,13 +61,22 @@ WITH_DRIVER = [each for each in ENGINES if each.name in EXTRA_OF]
 WITHOUT_DRIVER = [each for each in ENGINES if each.name not in EXTRA_OF]
 
 SITE = """
-import sys
+import json, os, sys
 from importlib import import_module
 import django
+import django.contrib.sessions.backends.base, django.core.cache, django.core.mail, django.db.models, django.urls
 from django.conf import settings
 from django.core.checks import run_checks
 
-engine, provider_config, *hidden = sys.argv[1:]
+# Each site is a child of this process, which has imported Django for all of them, and nothing else.
+for site in json.loads(sys.argv[1]):
+    print("=== site", flush=True)
+    if (child := os.fork()) == 0:
+        engine, provider_config, hidden = site
+        break
+    os.waitpid(child, 0)
+else:
+    sys.exit()
 
 class Hider:
     "Finds that these packages are not installed."
@@ -85,7 +95,7 @@ settings.configure(
 )
 django.setup()
 """
-"""A site whose first argument names the engine, the second what to configure it with; the rest is not installed."""
+"""Sites, each of which is an engine, what to configure it with, and the packages that are not installed."""
 
 USE = """
 for message in run_checks():
@@ -117,19 +127,24 @@ asyncio.run(visit())
 """
 
 
-def run(program: str, engine: Engine, *hidden: str, python: Path = Path(sys.executable), config: str = "") -> str:
-    """Run a site of this engine where these packages are missing, and return all that it prints."""
-    config = config or PROVIDER_CONFIG.get(engine.name, "")
+def run(
+    program: str, *sites: tuple[Engine, Iterable[str]], python: Path = Path(sys.executable), config: str = ""
+) -> list[str]:
+    """Run sites of these engines, in turn, where these packages are missing; return all that each of them prints."""
+    given = [(site.module, config or PROVIDER_CONFIG.get(site.name, ""), [*hidden]) for site, hidden in sites]
     done = subprocess.run(
         # Isolated, since what lies in the working directory is not to be found; unbuffered, since errors come last.
-        [str(python), "-Iu", "-c", SITE + program, engine.module, config, *hidden],
+        [str(python), "-Iu", "-c", SITE + program, json.dumps(given)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=60,
-        check=False,
+        timeout=120,
+        check=True,
     )
-    return done.stdout
+    none, *printed = done.stdout.split("=== site\n")
+    assert none == ""
+    assert len(printed) == len(sites)
+    return printed
 
 
 @pytest.fixture(scope="module")
@@ -171,20 +186,16 @@ def test_each_extra_brings_its_drivers_and_so_does_all(extra: str) -> None:
     assert extra in re.split(r"[\[\],]", extras["all"])
 
 
-@pytest.mark.parametrize(
-    ("engine", "package"),
-    [(each, package) for each in WITH_DRIVER for package in EXTRAS[EXTRA_OF[each.name]]],
-    ids=str,
-)
-def test_a_missing_driver_is_told_with_the_extra_that_brings_it(engine: Engine, package: str) -> None:
-    assert advised(run(USE, engine, package)) == [EXTRA_OF[engine.name]] * 2
+def test_a_missing_driver_is_told_with_the_extra_that_brings_it() -> None:
+    sites = [(each, [package]) for each in WITH_DRIVER for package in EXTRAS[EXTRA_OF[each.name]]]
+    told = [(engine.name, advised(printed)) for (engine, _), printed in zip(sites, run(USE, *sites), strict=True)]
+    assert told == [(engine.name, [EXTRA_OF[engine.name]] * 2) for engine, _ in sites]
 
 
-@pytest.mark.parametrize("engine", WITH_DRIVER)
-def test_an_engine_needs_no_driver_but_its_own(engine: Engine) -> None:
-    own = EXTRAS[EXTRA_OF[engine.name]]
-    others = {package for packages in EXTRAS.values() for package in packages} - set(own)
-    assert run(USE, engine, *others) == ""
+def test_an_engine_needs_no_driver_but_its_own() -> None:
+    drivers = {package for packages in EXTRAS.values() for package in packages}
+    sites = [(each, drivers - {*EXTRAS[EXTRA_OF[each.name]]}) for each in WITH_DRIVER]
+    assert run(USE, *sites) == [""] * len(sites)
 
 
 def test_the_base_install_needs_django_and_nothing_else(base_install: Path) -> None:
@@ -197,7 +208,8 @@ def test_the_base_install_needs_django_and_nothing_else(base_install: Path) -> N
 @pytest.mark.parametrize("engine", [each for each in ENGINES if each.name in {"memory", "file"}])
 def test_sessions_work_on_the_base_install(engine: Engine, base_install: Path, tmp_path: Path) -> None:
     config = str(tmp_path / "sessions") if engine.name == "file" else ""
-    assert run(KEEP, engine, python=base_install, config=config).split() == ["astaxie", "slene"]
+    (printed,) = run(KEEP, (engine, []), python=base_install, config=config)
+    assert printed.split() == ["astaxie", "slene"]
 
 
 @pytest.mark.parametrize("engine", WITHOUT_DRIVER)
@@ -205,9 +217,9 @@ def test_an_engine_without_a_driver_can_be_used_on_the_base_install(
     engine: Engine, base_install: Path, tmp_path: Path
 ) -> None:
     config = str(tmp_path / "sessions") if engine.name == "file" else ""
-    assert run(USE, engine, python=base_install, config=config) == ""
+    assert run(USE, (engine, []), python=base_install, config=config) == [""]
 
 
-@pytest.mark.parametrize("engine", WITH_DRIVER)
-def test_any_other_engine_names_its_extra_on_the_base_install(engine: Engine, base_install: Path) -> None:
-    assert advised(run(USE, engine, python=base_install)) == [EXTRA_OF[engine.name]] * 2
+def test_any_other_engine_names_its_extra_on_the_base_install(base_install: Path) -> None:
+    found = [advised(printed) for printed in run(USE, *((each, []) for each in WITH_DRIVER), python=base_install)]
+    assert found == [[EXTRA_OF[each.name]] * 2 for each in WITH_DRIVER]

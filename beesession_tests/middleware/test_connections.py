@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-from beesession_tests.engines import ENGINES, RunningEngine
+from beesession_tests.engines import WITH_SERVER, RunningEngine
 from beesession_tests.middleware.conftest import Visitor
 from beesession_tests.servers import Servers, memcached_server
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.usefixtures("site"),
-    pytest.mark.parametrize("engine", [each for each in ENGINES if each.server], indirect=True),
+    pytest.mark.parametrize("engine", WITH_SERVER, indirect=True),
 ]
 
 

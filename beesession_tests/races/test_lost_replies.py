@@ -36,7 +36,7 @@ def behind(engine: RunningEngine, proxy: Proxy) -> Iterator[Any]:
     rules = {"MERGE_RULES": {"count": add}}
     options = Options.from_mapping({"PROVIDER_CONFIG": f"{proxy.host}:{proxy.port}", **rules})
     with engine.configured(**rules):
-        warm = engine.SessionStore(_session(engine))
+        warm = engine.SessionStore(engine.session_of(count=0))
         warm["count"] += 1
         warm.save()
         warm.cycle_key()
@@ -49,14 +49,6 @@ def save(request: pytest.FixtureRequest) -> Any:
     return (lambda store: store.save()) if request.param == "sync" else (lambda store: asyncio.run(store.asave()))
 
 
-def _session(engine: RunningEngine) -> str:
-    store = engine.SessionStore()
-    store["count"] = 0
-    store.save()
-    assert store.session_key is not None
-    return store.session_key
-
-
 def _unanswered(proxy: Proxy, write: Any, store: Any) -> None:
     """Write the session and lose the reply."""
     proxy.lose_reply("EVALSHA")
@@ -67,7 +59,7 @@ def _unanswered(proxy: Proxy, write: Any, store: Any) -> None:
 def test_a_counter_of_two_writers_ends_exact_though_replies_are_lost(
     engine: RunningEngine, behind: Any, proxy: Proxy, save: Any
 ) -> None:
-    key = _session(engine)
+    key = engine.session_of(count=0)
     unknown = 0
     for number in range(ROUNDS):
         mine, theirs = behind(key), engine.SessionStore(key)
@@ -88,7 +80,7 @@ def test_a_counter_of_two_writers_ends_exact_though_replies_are_lost(
 
 
 def test_a_write_whose_reply_is_lost_has_run_once(engine: RunningEngine, behind: Any, proxy: Proxy, save: Any) -> None:
-    key = _session(engine)
+    key = engine.session_of(count=0)
     store = behind(key)
     store["count"] += 1
     proxy.commands.clear()
@@ -100,7 +92,7 @@ def test_a_write_whose_reply_is_lost_has_run_once(engine: RunningEngine, behind:
 def test_a_rotation_whose_reply_is_lost_leaves_no_two_keys_that_open_the_session(
     engine: RunningEngine, behind: Any, proxy: Proxy
 ) -> None:
-    key = _session(engine)
+    key = engine.session_of(count=0)
     before = engine.provider.active().number
     store = behind(key)
     assert store["count"] == 0

@@ -49,9 +49,8 @@ class LedisServer(Server):
 
     def flush(self) -> None:
         """Remove all data, of all databases."""
-        for db in range(DATABASES):
-            with self.client(db) as client:
-                client.flushdb()
+        with self.client() as client:
+            client.flushall()
 
     def connections(self) -> int:
         """Return how many clients are connected; the one that asks does not count."""

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connections
+from django.db import DatabaseError, connections
 from django.test import Client, override_settings
 
 from beesession.provider import Record, Unavailable
@@ -198,6 +198,19 @@ def test_no_error_shows_an_id_or_data_even_where_the_server_repeats_them(
     assert SID not in shown
     assert NEW_SID not in shown
     assert "1644" in shown or "SQLSTATE P0001" in shown
+
+
+def test_an_error_that_the_caller_is_handling_keeps_what_it_says(server: Server, verbs: Verbs) -> None:
+    server.execute("DROP TABLE session")
+    handled = DatabaseError("of a table of the site")
+    try:
+        raise handled
+    except DatabaseError:
+        with pytest.raises(TableMissing) as caught:
+            verbs.read(SID)
+    assert handled.args == ("of a table of the site",)
+    assert caught.value.__cause__ is not None
+    assert SID not in "".join(traceback.format_exception(caught.value))
 
 
 def test_a_wrong_password_is_told_and_not_shown(kind: Kind, server: Server, make: Make) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -45,14 +44,6 @@ async def _avisit(engine: RunningEngine, key: str) -> None:
     await store.asave()
 
 
-def _session(engine: RunningEngine) -> str:
-    store = engine.SessionStore()
-    store["count"] = 0
-    store.save()
-    assert store.session_key is not None
-    return store.session_key
-
-
 def _new_id(engine: RunningEngine) -> str:
     return engine.provider.ids(conf.options()).new()
 
@@ -67,7 +58,7 @@ def _count(engine: RunningEngine, key: str) -> Any:
 @pytest.mark.slow
 @pytest.mark.crowd
 def test_a_thousand_reads_that_fail_leak_no_connection(engine: RunningEngine, server: Server) -> None:
-    key = _session(engine)
+    key = engine.session_of(count=0)
 
     async def crowd() -> set[type]:
         reads = (engine.provider.aread(key) for _ in range(1000))
@@ -85,7 +76,7 @@ def test_a_thousand_reads_that_fail_leak_no_connection(engine: RunningEngine, se
 
 
 def test_tasks_that_are_cancelled_in_mid_statement_spoil_no_connection(engine: RunningEngine, server: Server) -> None:
-    key = _session(engine)
+    key = engine.session_of(count=0)
 
     async def crowd() -> list[Record | None]:
         with locked(server):
@@ -101,7 +92,7 @@ def test_tasks_that_are_cancelled_in_mid_statement_spoil_no_connection(engine: R
 
 
 def test_the_loop_goes_on_while_the_database_makes_a_session_wait(engine: RunningEngine, server: Server) -> None:
-    key = _session(engine)
+    key = engine.session_of(count=0)
 
     async def ticks_during_a_read() -> int:
         ticks = 0
@@ -124,7 +115,7 @@ def test_the_log_can_tell_that_all_connections_were_busy(
     for module in (asyncpool, executor):
         monkeypatch.setattr(module, "SIZE", 1)
         monkeypatch.setattr(module, "TIMEOUT", 0.05)
-    key = _session(engine)
+    key = engine.session_of(count=0)
     provider = type(engine.provider).from_config(server.provider_config, Options())
 
     async def crowd() -> BaseException | None:
@@ -148,7 +139,7 @@ def test_the_log_can_tell_that_all_connections_were_busy(
 def test_connections_that_the_server_ends_between_requests_cost_nothing(
     engine: RunningEngine, server: Server, visit: Callable[[RunningEngine, str], None]
 ) -> None:
-    key = _session(engine)
+    key = engine.session_of(count=0)
     for _ in range(3):
         visit(engine, key)
         server.disconnect_clients()
@@ -158,7 +149,7 @@ def test_connections_that_the_server_ends_between_requests_cost_nothing(
 def test_connections_that_the_server_ends_between_requests_of_one_loop_cost_nothing(
     engine: RunningEngine, server: Server
 ) -> None:
-    key = _session(engine)
+    key = engine.session_of(count=0)
 
     async def requests() -> None:
         for _ in range(3):
@@ -172,7 +163,7 @@ def test_connections_that_the_server_ends_between_requests_of_one_loop_cost_noth
 def test_a_restart_of_the_database_between_requests_costs_nothing(
     engine: RunningEngine, server: Server, visit: Callable[[RunningEngine, str], None]
 ) -> None:
-    key = _session(engine)
+    key = engine.session_of(count=0)
     visit(engine, key)
     server.restart()
     visit(engine, key)
@@ -207,7 +198,7 @@ def test_a_write_whose_connection_ends_in_the_middle_is_not_sent_again(
 def test_a_logout_stays_one_though_connections_end(
     engine: RunningEngine, server: Server, visit: Callable[[RunningEngine, str], None]
 ) -> None:
-    key = _session(engine)
+    key = engine.session_of(count=0)
     store = engine.SessionStore(key)
     store["count"] += 1
     server.disconnect_clients()
@@ -222,7 +213,7 @@ def test_a_logout_stays_one_though_connections_end(
 
 
 def test_loops_one_after_another_leave_no_connections_behind(engine: RunningEngine, server: Server) -> None:
-    key = _session(engine)
+    key = engine.session_of(count=0)
     server.disconnect_clients()
     for _ in range(5):
         asyncio.run(_avisit(engine, key))
@@ -233,7 +224,7 @@ def test_loops_one_after_another_leave_no_connections_behind(engine: RunningEngi
 
 
 def test_two_loops_at_the_same_time_do_not_disturb_each_other(engine: RunningEngine, server: Server) -> None:
-    keys = [_session(engine) for _ in range(2)]
+    keys = [engine.session_of(count=0) for _ in range(2)]
 
     async def requests(key: str) -> None:
         for _ in range(20):
@@ -257,38 +248,12 @@ def test_connections_are_closed_with_the_provider(engine: RunningEngine, server:
     eventually(lambda: server.connections() == [])
 
 
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
-def test_a_child_of_a_process_that_has_used_the_engine_has_connections_of_its_own(
-    engine: RunningEngine, server: Server, visit: Callable[[RunningEngine, str], None]
-) -> None:
-    key = _session(engine)
-    _visit(engine, key)
-    asyncio.run(_avisit(engine, key))
-    # The server takes a moment to see that the loop has closed its connections.
-    eventually(lambda: len(server.connections()) <= (1 if engine.capabilities.native_async else 2))
-    before = server.connections()
-    provider = engine.provider  # one that was made in the parent, too
-
-    def child() -> None:
-        assert provider.read(key) is not None
-        assert asyncio.run(provider.aread(key)) is not None
-        visit(engine, key)
-
-    process = multiprocessing.get_context("fork").Process(target=child)
-    process.start()
-    process.join(20)
-    assert process.exitcode == 0
-    assert {*before} <= {*server.connections()}
-    visit(engine, key)
-    assert _count(engine, key) == 4
-
-
 # A silent server --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
 def test_a_silent_server_is_unavailable_before_ten_seconds_are_over(engine: RunningEngine, server: Server) -> None:
-    key = _session(engine)
+    key = engine.session_of(count=0)
     with Proxy(server.port, Stream) as proxy, _loop() as connected_loop:
         config = server.provider_config.replace(f":{server.port}", f":{proxy.port}")
         connected, fresh = (type(engine.provider).from_config(config, Options()) for _ in range(2))

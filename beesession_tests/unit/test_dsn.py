@@ -117,6 +117,7 @@ def test_redis_becomes_a_cache_entry_with_finite_timeouts():
         "LOCATION": "redis://h:1/2",
         "OPTIONS": {
             "PASSWORD": "pw",
+            "CONNECTION_FACTORY": "django_redis.pool.ConnectionFactory",
             "SOCKET_TIMEOUT": 3,
             "SOCKET_CONNECT_TIMEOUT": 3,
             "CONNECTION_POOL_KWARGS": {"max_connections": 7},

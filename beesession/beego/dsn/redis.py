@@ -78,6 +78,8 @@ class _Common:
             "LOCATION": location,
             "OPTIONS": {
                 **self.credentials,
+                # DJANGO_REDIS_CONNECTION_FACTORY says how the site's other caches find their servers.
+                "CONNECTION_FACTORY": "django_redis.pool.ConnectionFactory",
                 "SOCKET_TIMEOUT": TIMEOUT,
                 "SOCKET_CONNECT_TIMEOUT": TIMEOUT,
                 "CONNECTION_POOL_KWARGS": {"max_connections": self.pool_size},

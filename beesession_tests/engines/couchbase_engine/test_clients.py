@@ -209,36 +209,6 @@ def test_sessions_are_counted_while_others_are_at_work(provider: CouchbaseProvid
     assert asyncio.run(count_while_busy()) == {1}
 
 
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_child_process_does_not_use_the_handles_of_its_parent(make: Make) -> None:
-    provider = make()
-    parent = Verbs(provider, None)
-    record = stored(parent, b"parent")
-    loop = asyncio.new_event_loop()
-    loop.run_until_complete(provider.aread(SID))
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            for number in range(20):
-                assert parent.data(SID) == b"parent"
-                assert asyncio.run(provider.aread(SID)) is not None
-                provider.create(f"{number:032x}", b"child", HOUR)
-            provider.close()
-            del provider, parent, make
-            gc.collect()
-            status = 0
-        finally:
-            os._exit(status)
-    for _ in range(50):
-        assert parent.data(SID) == b"parent"
-    assert _status_of(child) == 0
-    assert parent.swap(SID, record, b"after", HOUR).data == b"after"
-    assert provider.active().number == 21
-    loop.run_until_complete(loop.shutdown_asyncgens())
-    loop.close()
-
-
 FORKS = """
 import os, sys
 from beesession.conf import Options
@@ -256,16 +226,3 @@ if child:
 
 def test_a_child_process_can_end_like_any_other(server: CouchbaseServer) -> None:
     assert program(FORKS, server) == (0, "done\n", "")
-
-
-def _status_of(child: int) -> int:
-    """Return how a child has ended; kill it after twenty seconds."""
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        ended, status = os.waitpid(child, os.WNOHANG)
-        if ended:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.02)
-    os.kill(child, 9)
-    os.waitpid(child, 0)
-    pytest.fail("the child hangs")

@@ -120,6 +120,7 @@ def test_a_server_that_is_busy_for_a_moment_is_asked_again(
     verb(verbs, record)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("soon")
 @pytest.mark.parametrize("status", [OUT_OF_MEMORY, LOCKED], ids=hex)
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES.keys())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import time
 import traceback
@@ -133,27 +132,6 @@ def test_event_loops_leave_no_connection_behind(make: Make, server: LedisServer)
     for _ in range(20):
         asyncio.run(provider.aread(SID))
     eventually(lambda: server.connections() <= before)
-
-
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_child_process_does_not_share_the_connections_of_its_parent(make: Make) -> None:
-    parent = Verbs(make(), None)
-    record = stored(parent, b"parent")
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            for number in range(100):
-                assert parent.data(SID) == b"parent"
-                parent.create(f"{number:032x}", b"child", HOUR)
-            status = 0
-        finally:
-            os._exit(status)
-    for _ in range(200):
-        assert parent.data(SID) == b"parent"
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert parent.swap(SID, record, b"after", HOUR).data == b"after"
-    assert parent.active().number == 101
 
 
 def test_no_error_shows_an_id_or_data(form: Form) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -127,31 +126,6 @@ def test_a_late_write_never_brings_a_destroyed_session_back(make: Make, nodes: M
         left = [sid for sid in (SID, NEW_SID) if provider.read(sid) is not None]
         assert left == ([] if logging_out.result() else [NEW_SID])
         provider.destroy(NEW_SID)
-
-
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_child_process_does_not_share_the_connections_of_its_parent(make: Make, nodes: MemcachedServers) -> None:
-    provider = make()
-    parent = Verbs(provider, None)
-    record = stored(parent, b"parent")
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            for number in range(200):
-                assert parent.data(SID) == b"parent"
-                provider.create(f"{number:032x}", b"child", HOUR)
-            provider.close()
-            status = 0
-        finally:
-            os._exit(status)
-    for _ in range(200):
-        assert parent.data(SID) == b"parent"
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    before = nodes.connections()
-    assert parent.swap(SID, record, b"after", HOUR).data == b"after"
-    eventually(lambda: nodes.connections() <= before)
-    assert provider.active().number == 201
 
 
 def test_closing_the_provider_closes_its_connections(make: Make, nodes: MemcachedServers) -> None:

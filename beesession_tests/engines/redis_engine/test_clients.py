@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import threading
 import time
 import warnings
@@ -95,7 +94,8 @@ def test_more_tasks_than_connections_take_turns(make: Make, place: Place, server
     assert during <= before + 3
 
 
-REQUESTS, LIMIT = 1000, 5
+LIMIT = 5
+MANY, REQUESTS = 400, 1000
 
 
 @pytest.fixture
@@ -106,7 +106,7 @@ def limited(make: Make, place: Place) -> RedisProvider:
 
 @pytest.mark.slow
 @pytest.mark.crowd
-def test_a_thousand_requests_of_twenty_threads_keep_to_the_limit(limited: RedisProvider, server: RedisServer) -> None:
+def test_many_requests_of_twenty_threads_keep_to_the_limit(limited: RedisProvider, server: RedisServer) -> None:
     verbs = Verbs(limited, None)
 
     def request(number: int) -> bytes | None:
@@ -116,7 +116,7 @@ def test_a_thousand_requests_of_twenty_threads_keep_to_the_limit(limited: RedisP
 
     before = server.connections()
     with ThreadPoolExecutor(20) as threads:
-        assert set(threads.map(request, range(REQUESTS))) == {b"new"}
+        assert set(threads.map(request, range(MANY))) == {b"new"}
     assert 1 <= server.connections() - before <= LIMIT
     limited.close()
     eventually(lambda: server.connections() <= before)
@@ -124,11 +124,9 @@ def test_a_thousand_requests_of_twenty_threads_keep_to_the_limit(limited: RedisP
 
 @pytest.mark.slow
 @pytest.mark.crowd
-def test_a_thousand_requests_of_two_hundred_tasks_keep_to_the_limit(
-    limited: RedisProvider, server: RedisServer
-) -> None:
+def test_many_requests_of_two_hundred_tasks_keep_to_the_limit(limited: RedisProvider, server: RedisServer) -> None:
     async def visitor(first: int) -> None:
-        for number in range(first, REQUESTS, 200):
+        for number in range(first, MANY, 200):
             sid = f"{number:032x}"
             record = await limited.acreate(sid, b"data", HOUR)
             assert record is not None
@@ -141,7 +139,7 @@ def test_a_thousand_requests_of_two_hundred_tasks_keep_to_the_limit(
     before = server.connections()
     assert 1 <= asyncio.run(visitors()) - before <= LIMIT
     eventually(lambda: server.connections() <= before)
-    assert server.admin.dbsize() == REQUESTS
+    assert server.admin.dbsize() == MANY
 
 
 @pytest.mark.parametrize("engine", FAMILY, indirect=True)
@@ -234,8 +232,10 @@ def test_a_late_write_never_brings_a_destroyed_session_back(provider: RedisProvi
 @pytest.mark.parametrize("concurrently", ["threads", "tasks"])
 @only_redis
 def test_a_server_that_refuses_writes_now_and_then_costs_nobody_an_error(
-    provider: RedisProvider, admin: redis.Redis, concurrently: str
+    provider: RedisProvider, admin: redis.Redis, concurrently: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Twenty busy threads can keep the one that has the server take writes again from running for a while.
+    monkeypatch.setattr("beesession.engines.redis.PATIENCE", 60)
     over = threading.Event()
 
     def refuse_now_and_then() -> None:
@@ -277,6 +277,7 @@ def test_fifty_event_loops_leave_no_connection_and_no_warning(provider: RedisPro
     eventually(lambda: server.connections() <= before)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 def test_clients_of_loops_that_were_closed_bare_are_dropped_at_the_next_look_up(
     provider: RedisProvider, server: RedisServer
@@ -326,28 +327,3 @@ def test_closing_the_provider_closes_what_idle_loops_hold(make: Make, server: Re
     provider.close()
     eventually(lambda: server.connections() <= before)
     loop.close()
-
-
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_child_process_does_not_share_the_connections_of_its_parent(
-    provider: RedisProvider, admin: redis.Redis
-) -> None:
-    parent = Verbs(provider, None)
-    record = stored(parent, b"parent")
-    asyncio.run(provider.aread(SID))
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            for number in range(100):
-                assert parent.data(SID) == b"parent"
-                assert asyncio.run(provider.aread(SID)) is not None
-                provider.create(f"{number:032x}", b"child", HOUR)
-            status = 0
-        finally:
-            os._exit(status)
-    for _ in range(200):
-        assert parent.data(SID) == b"parent"
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert parent.swap(SID, record, b"after", HOUR).data == b"after"
-    assert admin.dbsize() == 101

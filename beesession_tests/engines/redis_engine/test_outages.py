@@ -272,6 +272,7 @@ def refuse(request: pytest.FixtureRequest, admin: redis.Redis) -> Iterator[Refus
     refuse(False)
 
 
+@pytest.mark.slow
 @each_refusal
 @each_write
 def test_a_write_that_the_server_refuses_for_a_moment_is_sent_again(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import threading
 import time
@@ -146,26 +145,6 @@ def test_a_connection_in_use_is_closed_when_it_is_free(server: SSDBServer) -> No
         client.close()
         assert connection.exchange([(b"ping",)]) == [[b"ok"]]
     eventually(lambda: server.connections() <= before)
-
-
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_child_process_does_not_share_the_connections_of_its_parent(provider: SSDBProvider) -> None:
-    record = stored(provider, b"parent")
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            for number in range(100):
-                assert data_of(provider) == b"parent"
-                provider.create(f"{number:032x}", b"child", HOUR)
-            status = 0
-        finally:
-            os._exit(status)
-    for _ in range(200):
-        assert data_of(provider) == b"parent"
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert provider.swap(SID, record, b"after", HOUR).data == b"after"
-    assert provider.active().number == 101
 
 
 @pytest.mark.parametrize("verb", ["create", "swap", "regenerate"])
