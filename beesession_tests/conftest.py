@@ -75,11 +75,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _group(item: pytest.Item) -> str | None:
     if "browser" in getattr(item, "fixturenames", ()):
         return f"browser-{item.path.stem}"
-    for name in ("engine", "kind"):
-        if (found := _parameter(item, name)) is not None:
-            return str(found)
+    if (engine := _parameter(item, "engine")) is not None:
+        return str(engine)
+    # Apart from those of the engine: one group of both would keep a worker busy when the others are done.
+    if (kind := _parameter(item, "kind")) is not None:
+        return f"{kind}-database"
     folder = item.path.parent
-    return folder.name.removesuffix("_engine") if folder.parent.name == "engines" else None
+    return folder.name if folder.parent.name == "engines" else None
 
 
 def _parameter(item: pytest.Item, name: str) -> object:
