@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import redis
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 
 from beesession_tests.servers.base import HOST, ServerError, eventually, free_port
@@ -44,6 +45,13 @@ class ClusterNode(RedisServer):
     def ask(self, *words: Any) -> Any:
         """Send a command of administration, and return the reply as redis-py reads it."""
         return self.admin.execute_command(*words)  # type: ignore[no-untyped-call]
+
+    def set_epoch(self, number: int) -> None:
+        """Set the epoch of a node that is alone so far."""
+        # A node that takes long to write that down is asked a second time by the client, and says that it has an epoch.
+        with suppress(redis.ResponseError):
+            self.ask("CLUSTER", "SET-CONFIG-EPOCH", number)
+        assert int(self.ask("CLUSTER INFO")["cluster_my_epoch"]) == number
 
     @property
     def id(self) -> str:
@@ -90,7 +98,7 @@ class RedisClusterServers:
         for number, node in enumerate(founders):
             first, behind = (REDIS_CLUSTER_HASH_SLOTS * each // self._masters for each in (number, number + 1))
             node.ask("CLUSTER", "ADDSLOTSRANGE", first, behind - 1)
-            node.ask("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+            node.set_epoch(number + 1)
         for node in self.nodes[1:]:
             node.ask("CLUSTER", "MEET", self.nodes[0].host, self.nodes[0].port)
         eventually(lambda: all(len(node.ask("CLUSTER NODES")) == len(self.nodes) for node in self.nodes), READY_WITHIN)
