@@ -36,7 +36,8 @@ def server(engine: RunningEngine, servers: Servers) -> Any:
     return server
 
 
-def _connections(server: Any) -> int:
+def connections(server: Any) -> int:
+    """Return how many connections a server has."""
     found: int | list[int] = server.connections()
     return found if isinstance(found, int) else len(found)
 
@@ -45,7 +46,7 @@ def _connections(server: Any) -> int:
 def test_a_thousand_requests_of_twenty_threads_need_a_connection_each_at_most(
     engine: RunningEngine, server: Any
 ) -> None:
-    keys, before = [engine.session_of(count=0) for _ in range(THREADS)], _connections(server)
+    keys, before = [engine.session_of(count=0) for _ in range(THREADS)], connections(server)
 
     def visitor(key: str) -> None:
         for _ in range(REQUESTS // THREADS):
@@ -55,13 +56,13 @@ def test_a_thousand_requests_of_twenty_threads_need_a_connection_each_at_most(
 
     with ThreadPoolExecutor(THREADS) as threads:
         list(threads.map(visitor, keys))
-        assert _connections(server) - before <= THREADS * NODES.get(engine.name, 1)
+        assert connections(server) - before <= THREADS * NODES.get(engine.name, 1)
     assert [engine.SessionStore(key)["count"] for key in keys] == [REQUESTS // THREADS] * THREADS
 
 
 @pytest.mark.parametrize("engine", WITH_SERVER, indirect=True)
 def test_a_thousand_requests_of_two_hundred_tasks_share_what_is_configured(engine: RunningEngine, server: Any) -> None:
-    keys, before = [engine.session_of(count=0) for _ in range(TASKS)], _connections(server)
+    keys, before = [engine.session_of(count=0) for _ in range(TASKS)], connections(server)
 
     async def visitor(key: str) -> None:
         for _ in range(REQUESTS // TASKS):
@@ -71,7 +72,7 @@ def test_a_thousand_requests_of_two_hundred_tasks_share_what_is_configured(engin
 
     async def visitors() -> int:
         await asyncio.gather(*map(visitor, keys))
-        return _connections(server)
+        return connections(server)
 
     limit = OF_TASKS.get(engine.name, POOL) * NODES.get(engine.name, 1)
     assert asyncio.run(visitors()) - before <= limit
@@ -122,7 +123,7 @@ def test_a_thousand_reads_that_fail_leave_no_connection_behind(engine: RunningEn
     with TROUBLE[engine.name](server), ThreadPoolExecutor(THREADS) as threads:
         list(threads.map(fail, range(REQUESTS // 2)))
         asyncio.run(fail_async())
-    before = _connections(server)
+    before = connections(server)
     assert provider.read(sid) is None
-    assert _connections(server) - before <= HANDLE
+    assert connections(server) - before <= HANDLE
     assert before <= (2 * HANDLE if engine.name == "couchbase" else 0)

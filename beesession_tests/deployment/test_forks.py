@@ -11,23 +11,32 @@ import pytest
 
 from beesession import conf
 from beesession.provider import Record
+from beesession_tests.deployment.test_connections import connections
 from beesession_tests.engines import WITH_SERVER, RunningEngine
+from beesession_tests.servers import Servers
 
 HOUR = 3600
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @pytest.mark.parametrize("engine", WITH_SERVER, indirect=True)
-def test_a_child_process_does_not_share_the_connections_of_its_parent(engine: RunningEngine) -> None:
+def test_a_child_process_does_not_share_the_connections_of_its_parent(engine: RunningEngine, servers: Servers) -> None:
+    server = getattr(servers, engine.engine.server)
+    server.disconnect_clients()  # those of other tests must not be counted
     provider, ids = engine.provider, engine.provider.ids(conf.options())
     record = provider.create(ids.new(), b"parent", HOUR)
     assert record is not None
     loop = asyncio.new_event_loop()
     loop.run_until_complete(provider.aread(record.sid))
+    before = connections(server)
+    (told, tell), (allowed, allow) = os.pipe(), os.pipe()
     child = os.fork()
     if child == 0:
         status = 1
         try:
+            provider.read(record.sid)
+            os.write(tell, b".")
+            os.read(allowed, 1)
             for _ in range(20):
                 assert _data(provider.read(record.sid)) == b"parent"
                 assert _data(asyncio.run(provider.aread(record.sid))) == b"parent"
@@ -37,15 +46,23 @@ def test_a_child_process_does_not_share_the_connections_of_its_parent(engine: Ru
             status = 0
         finally:
             os._exit(status)
+    os.close(tell)  # so that a child which fails before it tells ends the wait
+    assert os.read(told, 1) == b"."
+    # While the child waits, the server has the connections of both.
+    apart = connections(server) > before
+    os.write(allow, b".")
     for _ in range(100):
         assert _data(provider.read(record.sid)) == b"parent"
         assert _data(loop.run_until_complete(provider.aread(record.sid))) == b"parent"
     assert _status_of(child) == 0
+    assert apart
     assert loop.run_until_complete(provider.aread(record.sid)) is not None
     assert provider.swap(record.sid, record, b"after", HOUR).data == b"after"
     assert provider.active().number == 21
     loop.run_until_complete(loop.shutdown_asyncgens())
     loop.close()
+    for end in (told, allowed, allow):
+        os.close(end)
 
 
 def _data(record: Record | None) -> bytes | None:
