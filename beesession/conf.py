@@ -115,7 +115,10 @@ class Options:
         "Seconds that a session lives in the store after its last change; None: SESSION_COOKIE_AGE.",
     )
     codec: str = _key(
-        "json", _one_of("json"), "'json'", "How session data is written: 'json' is Django's own signed format."
+        "json",
+        _one_of("json", "gob"),
+        "'json' or 'gob'",
+        "How session data is written: 'json' is Django's own signed format, 'gob' beego's, which can then read it.",
     )
     key_prefix: str = _key("", _text, "a string", "Put in front of the id in stores that are shared with other data.")
     on_conflict: str = _key(

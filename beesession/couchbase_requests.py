@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from beesession.beego import dsn
-from beesession.couchbase_clients import Opened, kv_range_scan, options
+from beesession.couchbase_clients import Opened, errors, kv_range_scan, options, plain
 
 LISTING_TIMEOUT = timedelta(seconds=60)
 """How long a walk through all keys may take."""
@@ -38,6 +38,51 @@ class Operation:
         """Return the SDK's result. If the caller is cancelled meanwhile, the command still runs to its end."""
         # The SDK's callbacks fail, on the loop, when they find that nobody waits any more.
         return await asyncio.shield(getattr(opened.collection, self.method)(*self.arguments, **self.options))
+
+
+@dataclass(frozen=True)
+class Look:
+    """Two documents, read at once; the second may have been read before the first.
+
+    :ivar options: those of ``get`` for the first. The SDK's sync half takes none for several documents, so with any
+        they are read one after the other there.
+    """
+
+    keys: tuple[str, str] = field(repr=False)
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    repeatable = True
+
+    def run(self, opened: Opened) -> list[Any]:
+        """Return the SDK's result for each document, None for one that does not exist."""
+        if not self.options:
+            replies = opened.collection.get_multi([*self.keys])
+            return [_existing({**replies.exceptions, **replies.results}[key]) for key in self.keys]
+        return [_existing(_answer(opened, key, options)) for key, options in self._calls()]
+
+    async def arun(self, opened: Opened) -> list[Any]:
+        """As :meth:`run`, and always at once. If the caller is cancelled meanwhile, both commands run to their end."""
+        gets = (opened.collection.get(key, **options) for key, options in self._calls())
+        return [_existing(answer) for answer in await asyncio.shield(asyncio.gather(*gets, return_exceptions=True))]
+
+    def _calls(self) -> list[tuple[str, Mapping[str, Any]]]:
+        return [(self.keys[0], self.options), (self.keys[1], {})]
+
+
+def _answer(opened: Opened, key: str, options: Mapping[str, Any]) -> Any:
+    try:
+        return opened.collection.get(key, **options)
+    except errors.CouchbaseException as error:
+        return error
+
+
+def _existing(answer: Any) -> Any:
+    if not isinstance(answer, BaseException):
+        return answer
+    # That there is no second document is the rule: nothing of the error may stay.
+    failure = plain(answer) if isinstance(answer, errors.CouchbaseException) else answer
+    if isinstance(failure, errors.DocumentNotFoundException):
+        return None
+    raise failure
 
 
 # The SDK keeps Python's lock while it begins a scan, and waits for its own thread meanwhile. That thread wants the lock

@@ -3,6 +3,9 @@
 The locks are files in that folder, 64 in all, so that their number does not grow with the sessions; the name of what
 is to be locked selects one of them. What a holder prepares is a draft in the same folder, one for each lock, until it
 is complete and gets a place and a name of its own in one step.
+
+The folder also keeps the revocation marks of names that are not to be used again for a while: a file ``revoked-NAME``
+each, of one byte, whose modification time is the moment at which the mark is over.
 """
 
 from __future__ import annotations
@@ -33,6 +36,7 @@ DIRECTORY = os.O_RDONLY | NOFOLLOW | getattr(os, "O_DIRECTORY", 0)
 """Flags to open a directory with, and nothing that leads to one."""
 
 _LOCK = os.O_RDWR | os.O_CREAT | NOFOLLOW
+_MARK = "revoked-"
 
 
 @contextmanager
@@ -72,7 +76,7 @@ def make_folder(folder: str, root: str) -> None:
 
 
 class Draft:
-    """A file that is complete and in its place, or does not exist."""
+    """A file that is complete and in its place, or does not exist. One may follow another."""
 
     def __init__(self, folder: int, name: str) -> None:
         self._folder = folder
@@ -90,6 +94,12 @@ class Draft:
     def publish(self, directory: int, name: str) -> None:
         """Give it a place and a name, in one step; a file of that name is replaced, and none is followed."""
         os.rename(self._name, name, src_dir_fd=self._folder, dst_dir_fd=directory)
+
+    def publish_mark(self, name: str, seconds: float) -> None:
+        """Leave the revocation mark of a name for so many seconds from now, or let the one that is there begin anew."""
+        over = time.time() + seconds
+        self.write(b"1", (over, over))
+        self.publish(self._folder, _MARK + name)
 
     def discard(self) -> None:
         """Remove it, if there is any."""
@@ -116,13 +126,30 @@ class Locks:
         with self._hold({zlib.crc32(name.encode()) % STRIPES for name in names}) as draft:
             yield draft
 
+    def is_marked(self, name: str) -> bool:
+        """Return whether a name has a revocation mark that is not over. Takes no lock."""
+        try:
+            return os.lstat(os.path.join(self.folder, _MARK + name)).st_mtime > time.time()
+        except FileNotFoundError:
+            return False
+
     def tidy(self) -> None:
-        """Remove the drafts of writers that died: whoever holds the lock of a draft knows that nobody is writing it."""
+        """Remove the drafts of writers that died, and the marks that are over.
+
+        Whoever holds the lock of a draft knows that nobody is writing it, and who holds that of a name, that nobody
+        makes its mark begin anew.
+        """
         found = set(os.listdir(self.folder))
         for number in range(STRIPES):
             if _draft_name(number) in found:
                 with self._hold({number}) as draft:
                     draft.discard()
+        for name in (each.removeprefix(_MARK) for each in found if each.startswith(_MARK)):
+            if not self.is_marked(name):
+                with self.hold(name):
+                    if not self.is_marked(name):
+                        with suppress(FileNotFoundError):
+                            os.unlink(os.path.join(self.folder, _MARK + name))
 
     @contextmanager
     def _hold(self, numbers: set[int]) -> Iterator[Draft]:

@@ -13,10 +13,10 @@ import queue
 import selectors
 import socket
 import zlib
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, Protocol, TypeVar
+from typing import Any, BinaryIO, NamedTuple, Protocol, TypeVar
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -90,6 +90,47 @@ _LARGEST_ITEM = 2**30
 """Bytes: no memcached can be told to keep larger ones (``-I``)."""
 
 _ANSWERS = {b"touch": (b"TOUCHED", b"NOT_FOUND"), b"delete": (b"DELETED", b"NOT_FOUND")}
+
+_DONE_OR_NOT = {**_ANSWERS, b"add": (b"STORED", b"NOT_STORED"), b"set": (b"STORED", b"NOT_STORED")}
+
+
+class Item(NamedTuple):
+    """What a node holds under a key.
+
+    :ivar token: its CAS value; ``b""`` where that was not asked for
+    :ivar ttl: the seconds until it expires, -1 where it never does or that was not asked for
+    """
+
+    data: bytes
+    token: bytes = b""
+    ttl: int = -1
+
+
+@dataclass(frozen=True)
+class Request:
+    """A command for one key, to be sent together with others by :meth:`Connection.exchange`.
+
+    :ivar name: get, gets, mg (which is ``gets``, and asks for the time left, too), touch, delete, add or set
+    :ivar expire: when the item is to expire, as memcached takes it; of touch, add and set
+    :ivar data: what to store; of add and set
+    """
+
+    name: str
+    key: str = field(repr=False)
+    expire: int = 0
+    data: bytes | None = field(default=None, repr=False)
+
+    def encoded(self) -> bytes:
+        """Return what goes over the wire."""
+        words = [self.name, self.key]
+        if self.name == "mg":
+            words += ["v", "c", "t"]
+        elif self.name == "touch":
+            words += [str(self.expire)]
+        elif self.data is not None:
+            words += ["0", str(self.expire), str(len(self.data))]
+        line = " ".join(words).encode() + b"\r\n"
+        return line if self.data is None else line + self.data + b"\r\n"
 
 
 class Refused(Exception):
@@ -167,22 +208,56 @@ class Connection(Client):  # type: ignore[misc, unused-ignore]
 
     def gets_with_ttl(self, key: str) -> tuple[bytes | None, bytes | None, int]:
         """Return what ``gets`` does, and the seconds until the item expires: -1 where it never does. Needs 1.6."""
-        with self._asking(f"mg {key} v c t") as reply:
-            line = reply.readline()
-            if line == b"EN\r\n":
-                return None, None, -1
-            if not line:
-                raise MemcacheUnexpectedCloseError
-            self._raise_errors(line.rstrip(), b"mg")
-            _, length, *flags = line.split()
-            size = int(length)
-            if not 0 <= size <= _LARGEST_ITEM:
+        (item,) = self.exchange([Request("mg", key)])
+        return item or (None, None, -1)
+
+    def exchange(self, requests: Sequence[Request]) -> list[Any]:
+        """Send requests in one go, which the node runs one after another; return the answer to each.
+
+        That is an :class:`Item` or None to what asks for one, and else whether it was done.
+
+        :raises pymemcache.exceptions.MemcacheError: and the rest of :data:`ERRORS`; the requests before the one that
+            failed have run, and those after it may have
+        """
+        with self._asking(b"".join(request.encoded() for request in requests)) as reply:
+            return [self._answer(request, reply) for request in requests]
+
+    def _answer(self, request: Request, reply: BinaryIO) -> Item | bool | None:
+        name = request.name.encode()
+        line = self._line(name, reply)
+        if line in (b"END", b"EN"):
+            return None
+        if name in (b"get", b"gets"):
+            _, key, _, length, *token = line.split()
+            item = Item(self._value(length, reply), b"".join(token))
+            if key != request.key.encode() or self._line(name, reply) != b"END":
                 raise MemcacheUnknownError(line)
-            data = reply.read(size)
-            if reply.readline() != b"\r\n":
-                raise MemcacheUnexpectedCloseError
+            return item
+        if name == b"mg":
+            _, length, *flags = line.split()
             told = {flag[:1]: flag[1:] for flag in flags}
-            return data, told[b"c"], int(told[b"t"])
+            return Item(self._value(length, reply), told[b"c"], int(told[b"t"]))
+        if line not in _DONE_OR_NOT[name]:
+            raise MemcacheUnknownError(line)
+        return line == _DONE_OR_NOT[name][0]
+
+    def _line(self, name: bytes, reply: BinaryIO) -> bytes:
+        line = reply.readline()
+        if not line:
+            raise MemcacheUnexpectedCloseError
+        line = line.rstrip()
+        self._raise_errors(line, name)
+        return line
+
+    @staticmethod
+    def _value(length: bytes, reply: BinaryIO) -> bytes:
+        size = int(length)
+        if not 0 <= size <= _LARGEST_ITEM:
+            raise MemcacheUnknownError(length)
+        data = reply.read(size)
+        if reply.readline() != b"\r\n":
+            raise MemcacheUnexpectedCloseError
+        return data
 
     def items(self) -> Generator[bytes, None, None]:
         """Yield a line of metadata for each item: ``key=... exp=...``.
@@ -192,7 +267,7 @@ class Connection(Client):  # type: ignore[misc, unused-ignore]
 
         :raises Refused: the server has no such list, or makes one for somebody else at this moment (Busy)
         """
-        with self._asking("lru_crawler metadump hash") as reply:
+        with self._asking(b"lru_crawler metadump hash\r\n") as reply:
             for line in reply:
                 if line.startswith(b"key="):
                     yield line
@@ -204,13 +279,13 @@ class Connection(Client):  # type: ignore[misc, unused-ignore]
             raise MemcacheUnexpectedCloseError
 
     @contextmanager
-    def _asking(self, command: str) -> Iterator[BinaryIO]:
+    def _asking(self, command: bytes) -> Iterator[BinaryIO]:
         """Send what pymemcache has no call for, and close the connection unless the reply is read to its end."""
         if self.sock is None:
             self._connect()
         try:
             assert self.sock is not None, "that is what connecting is for"
-            self.sock.sendall(command.encode() + b"\r\n")
+            self.sock.sendall(command)
             with self.sock.makefile("rb") as reply:
                 yield reply
         except BaseException:

@@ -13,6 +13,11 @@ Rules that hold for each provider:
 * **Lifetimes** are seconds. A fraction is rounded up, ``max_lifetime`` is the ceiling. With a lifetime of zero or less
   ``create`` stores nothing and still returns a Record; ``swap``, ``touch`` and ``regenerate`` remove the record.
 * **Expired is gone**, for each verb, whether or not anything has been collected.
+* **Revoked is gone** where beego writes to the store, too (CODEC is ``"gob"``). It saves blindly at the end of each
+  request, and so would bring an ended session back. With :attr:`Capabilities.revokes`, whatever ends an id leaves a
+  mark for it, under a key of its own, for two lifetimes: ``destroy`` (also where there was no record), ``regenerate``
+  (for the old id), a write with a lifetime of zero or less. A marked id is taken for ``create`` and as a new id, and
+  has no record for the other verbs. A record that is there all the same is removed, and the mark renewed.
 * **Ids** have passed :mod:`beesession.sid` before they get here.
 """
 
@@ -65,6 +70,8 @@ class Capabilities:
     :ivar max_lifetime: the longest lifetime, in seconds, or None
     :ivar shareable: several processes see the same sessions
     :ivar self_contained: the id itself carries the record, so each write makes a new id
+    :ivar revokes: with CODEC ``"gob"`` an id that has ended is marked, so that a blind save of beego does not bring the
+        session back (elsewhere it may, or cannot happen)
     """
 
     swap: bool
@@ -79,6 +86,7 @@ class Capabilities:
     max_lifetime: int | None
     shareable: bool
     self_contained: bool = False
+    revokes: bool = False
 
 
 @dataclass(frozen=True)
@@ -161,7 +169,10 @@ class Provider(ABC):
 
     @abstractmethod
     def read(self, sid: str) -> Record | None:
-        """Return the record, or None when it is unknown or expired. Never writes, never moves an expiry."""
+        """Return the record, or None when it is unknown, expired or revoked. Never moves an expiry.
+
+        Never writes, but for the removal of a revoked record that is back.
+        """
 
     @abstractmethod
     def create(self, sid: str, data: bytes, lifetime: float) -> Record | None:

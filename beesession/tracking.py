@@ -17,6 +17,10 @@ _IMMUTABLE = frozenset(
 )
 
 
+# A codec that keeps types gives numbers and texts of classes of its own.
+_ATOMS = (int, float, complex, str, bytes, datetime.date)
+
+
 class SessionData(dict[str, Any]):
     """Session data with a memory of what was done to it.
 
@@ -81,7 +85,7 @@ class SessionData(dict[str, Any]):
             self[key]
 
     def _handed_out(self, key: str, value: Any) -> Any:
-        if type(value) in _IMMUTABLE:
+        if type(value) in _IMMUTABLE or isinstance(value, _ATOMS):
             return value
         if key not in self._own:
             value = _copied(value)

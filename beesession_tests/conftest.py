@@ -12,7 +12,7 @@ from pytest_django import DjangoDbBlocker
 
 from beesession.beego import keys
 from beesession_tests import skips
-from beesession_tests.engines import EACH_KIND, ENGINES, Engine, RunningEngine
+from beesession_tests.engines import EACH_KIND, ENGINES, IN_GOB, Engine, RunningEngine
 from beesession_tests.servers import Servers
 
 ABOVE_THE_STORE = {"commands", "contract", "django", "hostile"}
@@ -32,7 +32,7 @@ def _nothing_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keys, "_reported", {})
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=[*ENGINES, IN_GOB])
 def engine(
     request: pytest.FixtureRequest, servers: Servers, django_db_blocker: DjangoDbBlocker
 ) -> Iterator[RunningEngine]:
@@ -62,14 +62,19 @@ def pytest_collection() -> Generator[None, object, object]:
 @pytest.hookimpl(tryfirst=True)  # xdist, too, looks at the groups in this hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep what shares a server or a browser on one worker of xdist, and mark what repeats other tests."""
+    items[:] = [item for item in items if not _is_of_another_form(item)]
     for item in items:
         group = _group(item)
         if group is not None and item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(group))
         above_the_store = item.path.parent.name in ABOVE_THE_STORE
         engine = _parameter(item, "engine")
-        if above_the_store and isinstance(engine, Engine) and engine not in EACH_KIND:
+        if above_the_store and isinstance(engine, Engine) and engine not in (*EACH_KIND, IN_GOB):
             item.add_marker(pytest.mark.repeated)
+
+
+def _is_of_another_form(item: pytest.Item) -> bool:
+    return _parameter(item, "engine") is IN_GOB and item.get_closest_marker("json_form") is not None
 
 
 def _group(item: pytest.Item) -> str | None:

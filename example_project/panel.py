@@ -25,6 +25,7 @@ _WORDS = {
     "max_bytes": "Largest session",
     "max_lifetime": "Longest life",
     "shareable": "Several processes share the sessions",
+    "revokes": "A logout holds against a beego that shares the store",
     "self_contained": "The cookie itself holds the session",
 }
 _DAY = 86_400

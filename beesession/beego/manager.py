@@ -15,7 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponseBase
 from django.utils.cache import patch_vary_headers
 
-from beesession.beego import appconf, dsn, keys, mapping, registry
+from beesession.beego import appconf, dsn, keys, mapping, registry, sharing
 from beesession.beego.session import BeegoSession, opened
 from beesession.conf import Options
 from beesession.exceptions import BeeSessionError
@@ -43,33 +43,45 @@ class BeegoManager:
     rest. Without it, a view starts, releases and destroys its sessions here; several managers, of the same engine,
     too, live side by side.
 
+    Each of the three takes two keywords. ``codec="gob"`` writes sessions in beego's own form, so that beego can read
+    them. ``shared=True`` says that it will: it means ``codec="gob"``, and refuses an engine that beego cannot share.
+
     :ivar config: the configuration as it was understood
     :ivar warnings: one sentence for each key that is renamed, ignored, or does not do what it seems to
     """
 
-    def __init__(self, reading: keys.Reading, *, stacklevel: int = 1) -> None:
+    def __init__(
+        self, reading: keys.Reading, *, codec: str = "json", shared: bool = False, stacklevel: int = 1
+    ) -> None:
         self.config = reading.config
+        self._codec = "gob" if shared else codec
         self._places = dict(reading.places)
         self._engine = ""
         if self.config.on:
             place = str(self._places.get("provider", "sessionprovider"))
             self._engine = registry.resolve(self.config.provider, place)
+            if shared and (reason := sharing.refusal(self.config.provider)):
+                raise ImproperlyConfigured(f"{place}: {reason}")
         self._store_class: type[SessionStore] | None = None
         self._lock = threading.Lock()
         self._collector: tuple[threading.Thread, threading.Event] | None = None
         self._options = self._checked()
-        self.warnings = (*reading.warnings, *_doubts(self.config))
+        self.warnings = (*reading.warnings, *_doubts(self.config), *self._doubts_of_sharing(shared))
         keys.report(self.warnings, stacklevel + 1)
 
     def __repr__(self) -> str:
         return f"<BeegoManager: {self.config.provider if self.config.on else 'sessions are off'}>"
 
     @classmethod
-    def from_conf(cls, path: str | os.PathLike[str], runmode: str | None = None) -> BeegoManager:
+    def from_conf(
+        cls, path: str | os.PathLike[str], runmode: str | None = None, *, codec: str = "json", shared: bool = False
+    ) -> BeegoManager:
         """Return the manager that a beego configuration file asks for.
 
         :param path: ``conf/app.conf``, or a file that ends in .json, .yaml or .toml
         :param runmode: None: ``BEEGO_RUNMODE``, else the file's own, else "prod"
+        :param codec: "json", or "gob" for sessions that beego can read
+        :param shared: a running beego application uses the same sessions: ``codec="gob"``, on an engine that allows it
         :raises ImproperlyConfigured: with file and line; keys that have nothing to do with sessions are left alone
         """
         try:
@@ -79,27 +91,34 @@ class BeegoManager:
         entries = {name: entry for name in conf.names() if (entry := conf.entry(name)) is not None}
         values = {name: entry.value for name, entry in entries.items()}
         reading = keys.read_web(values, lambda name: entries[name].where, judge_all=False)
-        return cls(replace(reading, warnings=(*reading.warnings, *_lost(conf))), stacklevel=2)
+        reading = replace(reading, warnings=(*reading.warnings, *_lost(conf)))
+        return cls(reading, codec=codec, shared=shared, stacklevel=2)
 
     @classmethod
-    def from_keys(cls, given: Mapping[str, object]) -> BeegoManager:
+    def from_keys(cls, given: Mapping[str, object], *, codec: str = "json", shared: bool = False) -> BeegoManager:
         """Return the manager for web keys, such as ``{"sessionon": True, "sessionprovider": "redis"}``.
 
         :param given: keys of ``app.conf`` in any case, with values of Python or as the file would have them
+        :param codec, shared: as for :meth:`from_conf`
         :raises ImproperlyConfigured: for each key that is no session key, and each wrong value
         """
-        return cls(keys.read_web(given, lambda name: "BeegoManager.from_keys"), stacklevel=2)
+        reading = keys.read_web(given, lambda name: "BeegoManager.from_keys")
+        return cls(reading, codec=codec, shared=shared, stacklevel=2)
 
     @classmethod
-    def new(cls, provider: str, config: Mapping[str, object] | str) -> BeegoManager:
+    def new(
+        cls, provider: str, config: Mapping[str, object] | str, *, codec: str = "json", shared: bool = False
+    ) -> BeegoManager:
         """Return the manager for a provider name and a ManagerConfig.
 
         :param config: a mapping or JSON text; case does not matter
+        :param codec, shared: as for :meth:`from_conf`
         :raises ImproperlyConfigured: for an unknown provider, each unknown key, and each wrong value
         """
         reading = keys.read_library(config, "BeegoManager.new")
         places = {**reading.places, "provider": keys.Place("BeegoManager.new", "provider")}
-        return cls(replace(reading, config=replace(reading.config, provider=provider), places=places), stacklevel=2)
+        reading = replace(reading, config=replace(reading.config, provider=provider), places=places)
+        return cls(reading, codec=codec, shared=shared, stacklevel=2)
 
     # Django settings --------------------------------------------------------------------------------------
 
@@ -111,7 +130,7 @@ class BeegoManager:
         :raises ImproperlyConfigured: for a provider string that cannot become an entry of DATABASES
         """
         try:
-            return mapping.settings_for(self.config, self._engine)
+            return mapping.settings_for(self.config, self._engine, self._codec)
         except dsn.DSNError as error:
             raise self._unusable(error) from error
 
@@ -257,13 +276,21 @@ class BeegoManager:
             raise ImproperlyConfigured(f"{place}: it must be above 0 seconds.")
         if config.provider in dsn.PARSERS:
             try:
-                dsn.parse(config.provider, config.provider_config)
+                store = dsn.parse(config.provider, config.provider_config)
             except dsn.DSNError as error:
                 raise self._unusable(error) from error
+            if self._codec == "gob" and isinstance(store, dsn.CookieConfig) and (text := sharing.missing_keys(store)):
+                raise ImproperlyConfigured(f"{self._places['provider_config']}: {text}")
         try:
-            return Options.from_mapping(mapping.options_for(config), source="BeegoManager")
+            return Options.from_mapping(mapping.options_for(config, self._codec), source="BeegoManager")
         except ImproperlyConfigured as error:
             raise ImproperlyConfigured(_OPTION.sub(self._as_written, str(error), count=1)) from error
+
+    def _doubts_of_sharing(self, shared: bool) -> tuple[str, ...]:
+        """What works otherwise than one may expect when beego uses the same sessions."""
+        if not shared or not self.config.on:
+            return ()
+        return tuple(f"sessionprovider: {text}" for text in sharing.doubts(self.config.provider))
 
     def _unusable(self, error: dsn.DSNError) -> ImproperlyConfigured:
         """The error of the provider string, which says "sessionproviderconfig of the ... engine", with its place."""

@@ -26,14 +26,19 @@ _DEFAULTS = {
 }
 
 
-def options_for(config: SessionConfig) -> dict[str, Any]:
-    """Return the BEESESSION dict: provider string, lifetime and id length, and what beego's configuration turns on."""
+def options_for(config: SessionConfig, codec: str = "json") -> dict[str, Any]:
+    """Return the BEESESSION dict: provider string, lifetime and id length, and what beego's configuration turns on.
+
+    :param codec: CODEC, which is in the dict unless it is the default
+    """
     provider_config = masked(config.provider_config)
     given: dict[str, Any] = {
         "PROVIDER_CONFIG": provider_config if isinstance(provider_config, str) else {config.provider: provider_config},
         "LIFETIME": config.lifetime,
         "ID_LENGTH": config.id_length or SessionConfig.id_length,
     }
+    if codec != "json":
+        given["CODEC"] = codec
     if config.id_prefix:
         given["ID_PREFIX"] = config.id_prefix
     if config.header:
@@ -49,10 +54,11 @@ def options_for(config: SessionConfig) -> dict[str, Any]:
     return given
 
 
-def settings_for(config: SessionConfig, engine: str) -> dict[str, Any]:
+def settings_for(config: SessionConfig, engine: str, codec: str = "json") -> dict[str, Any]:
     """Return the Django settings; ``{}`` when sessions are off.
 
     :param engine: the engine's module
+    :param codec: BEESESSION["CODEC"]
     :raises dsn.DSNError: for a database that Django cannot be told to connect to
     """
     if not config.on:
@@ -69,7 +75,7 @@ def settings_for(config: SessionConfig, engine: str) -> dict[str, Any]:
         "SESSION_COOKIE_HTTPONLY": not config.disable_http_only,
         "SESSION_COOKIE_SECURE": config.secure,
         "SESSION_SAVE_EVERY_REQUEST": True,
-        "BEESESSION": options_for(config),
+        "BEESESSION": options_for(config, codec),
     }
     if config.same_site is not None:
         settings["SESSION_COOKIE_SAMESITE"] = config.same_site

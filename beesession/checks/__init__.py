@@ -19,7 +19,7 @@ from beesession import selected
 from beesession.beego import keys
 from beesession.beego.mapping import MIDDLEWARE as OURS
 from beesession.beego.mapping import STOCK_MIDDLEWARE
-from beesession.checks import engine, memcache, redis, request, sql
+from beesession.checks import engine, memcache, redis, request, sharing, sql
 from beesession.checks.site import Rule, Site, error, middleware, warning
 
 TAG = "beesession"
@@ -44,6 +44,11 @@ CONFIGURATION: tuple[Rule, ...] = (
     sql.requests_are_no_transactions,
     memcache.provider_config_is_looked_at,
     memcache.no_cache_clears_the_sessions,
+    sharing.beego_can_read_the_records,
+    sharing.engine_can_be_shared,
+    sharing.serializer_has_an_effect,
+    sharing.keys_of_the_cookie_are_long,
+    sharing.cookie_has_one_name,
     request.there_is_a_session_middleware,
     request.only_one_session_middleware,
     request.sessions_come_before_authentication,

@@ -114,12 +114,16 @@ _WITHOUT_EFFECT: dict[str, frozenset[str]] = {
 _POSTGRESQL_ONLY = frozenset({"STORE_TIMEZONE", "ASYNC_POOL"})
 
 
+def idle_keys(site: Site) -> frozenset[str]:
+    """Return the keys of BEESESSION that this engine does not look at."""
+    elsewhere = frozenset() if site.engine == "postgresql" else _POSTGRESQL_ONLY
+    return _WITHOUT_EFFECT.get(site.engine, frozenset()) | elsewhere
+
+
 def keys_have_an_effect(site: Site) -> Iterator[CheckMessage]:
     """W002: a key that is set and does nothing."""
     given = {key for key, about in conf.keys().items() if getattr(site.options, key.lower()) != about["default"]}
-    idle = given & _WITHOUT_EFFECT.get(site.engine, frozenset())
-    if site.engine != "postgresql":
-        idle |= given & _POSTGRESQL_ONLY
+    idle = given & idle_keys(site)
     for key in sorted(idle):
         yield warning(
             2,
@@ -137,10 +141,10 @@ def keys_have_an_effect(site: Site) -> Iterator[CheckMessage]:
 
 
 def keys_are_strong(site: Site) -> Iterator[CheckMessage]:
-    """W003: session data is encrypted with what can be guessed."""
+    """W003: session data is encrypted, or signed, with what can be guessed."""
     if settings.DEBUG:
         return
-    for name, key, shortest in _encryption_keys(site):
+    for name, key, shortest in _protecting_keys(site):
         text = key.decode("latin-1") if isinstance(key, bytes) else key
         if (
             len(text) < shortest
@@ -149,13 +153,13 @@ def keys_are_strong(site: Site) -> Iterator[CheckMessage]:
         ):
             yield warning(
                 3,
-                f"{name} encrypts sessions and is weak: short, of few different characters, or made by startproject.",
+                f"{name} protects sessions and is weak: short, of few different characters, or made by startproject.",
                 "Use a random key, such as that of django.core.management.utils.get_random_secret_key().",
             )
 
 
-def _encryption_keys(site: Site) -> Iterator[tuple[str, str | bytes, int]]:
-    """Yield each key that sessions are encrypted with: its name, the key, and the length below which it is weak.
+def _protecting_keys(site: Site) -> Iterator[tuple[str, str | bytes, int]]:
+    """Yield each key that sessions are encrypted or signed with: its name, the key, and below which length it is weak.
 
     That the engine refuses shorter ones altogether has been seen to.
     """
@@ -166,6 +170,8 @@ def _encryption_keys(site: Site) -> Iterator[tuple[str, str | bytes, int]]:
         config = dsn.cookie(site.provider_config)
         if config.security_key:
             yield "securityKey in BEESESSION['PROVIDER_CONFIG']", config.security_key, 0
+            if site.options.codec == "gob":
+                yield "blockKey in BEESESSION['PROVIDER_CONFIG']", config.block_key, 0
             return
         yield "SECRET_KEY", settings.SECRET_KEY, SECRET_KEY_MIN_LENGTH
         for position, key in enumerate(settings.SECRET_KEY_FALLBACKS):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from django.core.exceptions import ImproperlyConfigured
+
+from beesession.codecs.gobcodec import GobCodec
 from beesession.codecs.json import JSONCodec, PlainJSONCodec
 
 if TYPE_CHECKING:
@@ -17,6 +20,13 @@ def codec_for(options: Options, capabilities: Capabilities) -> Codec:
 
     A self-contained engine seals the record itself, so a signature inside would only take up room.
     """
+    if options.codec == "gob":
+        if options.encryption_keys:
+            raise ImproperlyConfigured(
+                f"{options.source}['ENCRYPTION_KEYS'] must be empty with CODEC 'gob': beego could not read the "
+                "sessions, and they are not to be stored in the clear where encryption was asked for."
+            )
+        return GobCodec()
     if capabilities.self_contained:
         return PlainJSONCodec()
     if options.encryption_keys:

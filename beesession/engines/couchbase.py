@@ -3,11 +3,17 @@
 A document is the bytes of the codec, and its CAS is the token of the record: each write, a touch included, gives it a
 new one. Each verb is one command of the key-value service, but for a rotation, which is two. How the cluster is
 connected to: :mod:`beesession.couchbase_clients`.
+
+Beside a running beego (CODEC ``"gob"``) a document is what beego's driver makes of bytes: a JSON string that holds
+their base64. Whatever ends an id leaves the document ``id:r``, its revocation mark;
+:class:`SharedCouchbaseProvider` tells what this costs.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -24,7 +30,7 @@ from beesession import store
 from beesession.beego import dsn
 from beesession.clients import PerLoop
 from beesession.couchbase_clients import AsyncConnection, Opened, SyncConnection, errors, plain
-from beesession.couchbase_requests import Operation, count_existing, query, scan
+from beesession.couchbase_requests import Look, Operation, count_existing, query, scan
 from beesession.exceptions import SessionTooLarge
 from beesession.provider import Capabilities, Conflict, Count, Gone, Record, Unavailable
 from beesession.sid import Ids
@@ -90,6 +96,7 @@ class CouchbaseProvider(SteppedProvider):
         max_bytes=20 * 1024 * 1024,
         max_lifetime=50 * 365 * 24 * 3600,  # an expiry is an unsigned 32-bit Unix time, good until 2106
         shareable=True,
+        revokes=True,
     )
 
     def __init__(self, config: dsn.CouchbaseConfig, options: Options) -> None:
@@ -100,6 +107,7 @@ class CouchbaseProvider(SteppedProvider):
         # What stands behind the prefix: the id, or its SHA-256.
         self._names = Ids(length=32, hex_only=True) if options.hash_keys else self.ids(options)
         self._tells_expiry = options.touch_interval > 0
+        self._of_get = {"with_expiry": True} if self._tells_expiry else {}
 
     @classmethod
     def from_config(cls, value: str | Mapping[str, Any], options: Options) -> CouchbaseProvider:
@@ -121,7 +129,8 @@ class CouchbaseProvider(SteppedProvider):
                 f"{options.source}['KEY_PREFIX'] leaves too little of Couchbase's {_LONGEST_KEY} bytes for a session "
                 f"id: {left} bytes are allowed."
             )
-        return cls(config, options)
+        kind = SharedCouchbaseProvider if options.codec == "gob" else cls
+        return kind(config, options)
 
     def close(self) -> None:
         self._connections.close()
@@ -146,38 +155,31 @@ class CouchbaseProvider(SteppedProvider):
                 return Count(None, "not counted: it takes Couchbase 7.6, or a primary index and the query service")
         where = "KEY_PREFIX and a session id" if self._prefix else "a session id"
         blind = "" if self._prefix else "; without KEY_PREFIX, other data under such a key is counted as well"
-        number = self._ask(partial(count_existing, keys=[key for key in keys if self._names_a_session(key)]))
+        number = self._ask(partial(count_existing, keys=self._sessions_of(keys)))
         return Count(number, f"counted by {by}: the documents whose key has the form of {where}{blind}")
 
     # The steps ------------------------------------------------------------------------------------------
 
     async def _read(self, call: Call, sid: str) -> Record | None:
-        options = {"with_expiry": True} if self._tells_expiry else {}
-        found = await self._send(call, Operation("get", (self._key(sid),), options))
-        if found is Refusal.GONE:
-            return None
-        expiry = found.expiry_time if self._tells_expiry else None
-        # A document that beego stored with a lifetime of 0 has no expiry.
-        remaining = None if expiry is None else expiry.timestamp() - time.time()
-        return Record(found.value, found.cas, sid, remaining)
+        found = await self._send(call, Operation("get", (self._key(sid),), self._of_get))
+        return None if found is Refusal.GONE else self._record(sid, found)
 
     async def _create(self, call: Call, sid: str, data: bytes, lifetime: float) -> Record | None:
-        self._demand_that_it_fits(data)
+        document = self._document(data)
         seconds = self.whole_seconds(lifetime)
         if seconds <= 0:
             found = await self._send(call, Operation("exists", (self._key(sid),), repeatable=True))
             return None if found.exists else Record(data, sid=sid, remaining=seconds)
-        stored = await self._send(call, Operation("insert", (self._key(sid), data), _expiring(seconds)))
+        stored = await self._send(call, Operation("insert", (self._key(sid), document), _expiring(seconds)))
         return None if stored is Refusal.TAKEN else Record(data, stored.cas, sid, seconds)
 
     async def _swap(self, call: Call, sid: str, record: Record, data: bytes, lifetime: float) -> Record:
-        self._demand_that_it_fits(data)
+        document = self._document(data)
         seconds = self.whole_seconds(lifetime)
         if seconds <= 0:
-            await self._remove(call, sid, record)
+            await self._end(call, sid, record)
             return Record(data, sid=sid, remaining=seconds)
-        options = {"cas": record.token or _NO_VERSION, **_expiring(seconds)}
-        stored = _demand_done(await self._send(call, Operation("replace", (self._key(sid), data), options)))
+        stored = await self._replace(call, sid, record, document, seconds)
         return Record(data, stored.cas, sid, seconds)
 
     async def _touch(self, call: Call, sid: str, record: Record, lifetime: float) -> Record:
@@ -189,7 +191,7 @@ class CouchbaseProvider(SteppedProvider):
         # The data has to come back, too: the new CAS is that of what is there now, which another may have written.
         operation = Operation("get_and_touch", (self._key(sid), timedelta(seconds=seconds)), repeatable=True)
         found = _demand_done(await self._send(call, operation))
-        return Record(found.value, found.cas, sid, seconds)
+        return Record(self._data(found.value), found.cas, sid, seconds)
 
     async def _regenerate(
         self, call: Call, sid: str, new_sid: str, record: Record, data: bytes, lifetime: float
@@ -203,7 +205,7 @@ class CouchbaseProvider(SteppedProvider):
         try:
             moved = await self._create(call, new_sid, data, lifetime)
             if moved is not None:
-                await self._remove(call, sid, record)
+                await self._end(call, sid, record)
         except (Conflict, Gone, Unavailable, asyncio.CancelledError):
             await self._take_back(call, moved or Record(data, sid=new_sid))
             raise
@@ -216,6 +218,14 @@ class CouchbaseProvider(SteppedProvider):
         return removed is not Refusal.GONE
 
     # ----------------------------------------------------------------------------------------------------
+
+    async def _replace(self, call: Call, sid: str, record: Record, document: bytes, seconds: int) -> Any:
+        options = {"cas": record.token or _NO_VERSION, **_expiring(seconds)}
+        return _demand_done(await self._send(call, Operation("replace", (self._key(sid), document), options)))
+
+    async def _end(self, call: Call, sid: str, record: Record) -> None:
+        """Remove the document if it is still this record: the session is over, or has another id."""
+        await self._remove(call, sid, record)
 
     async def _remove(self, call: Call, sid: str, record: Record) -> None:
         """Remove the document if it is still this record."""
@@ -238,14 +248,36 @@ class CouchbaseProvider(SteppedProvider):
     def _names_a_session(self, key: str) -> bool:
         return self._names.accepts(key[len(self._prefix) :])
 
-    def _demand_that_it_fits(self, data: bytes) -> None:
-        limit = cast(int, self.capabilities.max_bytes)
-        if len(data) > limit:
-            raise SessionTooLarge(
-                f"The session has {len(data)} bytes; Couchbase stores up to {limit}.", size=len(data), limit=limit
-            )
+    def _sessions_of(self, keys: list[str]) -> list[str]:
+        return [key for key in keys if self._names_a_session(key)]
 
-    async def _send(self, call: Call, operation: Operation) -> Any:
+    def _record(self, sid: str, found: Any) -> Record:
+        expiry = found.expiry_time if self._tells_expiry else None
+        # A document that beego stored with a lifetime of 0 has no expiry.
+        remaining = None if expiry is None else expiry.timestamp() - time.time()
+        return Record(self._data(found.value), found.cas, sid, remaining)
+
+    def _document(self, data: bytes) -> bytes:
+        """Return the document of a session.
+
+        :raises SessionTooLarge: Couchbase would not store it
+        """
+        document, limit = self._form(data), cast(int, self.capabilities.max_bytes)
+        if len(document) > limit:
+            raise SessionTooLarge(
+                f"The session has {len(document)} bytes; Couchbase stores up to {limit}.",
+                size=len(document),
+                limit=limit,
+            )
+        return document
+
+    def _form(self, data: bytes) -> bytes:
+        return data
+
+    def _data(self, document: bytes) -> bytes:
+        return document
+
+    async def _send(self, call: Call, operation: Operation | Look) -> Any:
         """Run an operation and return the result, or a Refusal; a second time only where that does no harm.
 
         The SDK itself repeats what the server refused for the moment, or what only reads, within its timeout.
@@ -295,6 +327,103 @@ class CouchbaseProvider(SteppedProvider):
 
     async def _aconnection(self) -> Opened:
         return await (await self._connections.get()).get()
+
+
+class SharedCouchbaseProvider(CouchbaseProvider):
+    """The same beside a running beego: its documents have beego's form, and it goes by revocation marks.
+
+    A read asks for the document and its mark at once. The SDK's sync half cannot do so where TOUCH_INTERVAL needs the
+    expiry; there, and in a touch and a creation, one round trip follows the other. So it is in a destroy, which leaves
+    the mark before it removes. What ends a session only if it has not changed (a rotation, a swap without a lifetime)
+    leaves it afterwards: a mark that comes first would end the session of who wins.
+
+    A swap sends nothing more. Its token was read while there was no mark, so it is of a time before the end, and what
+    beego has stored since has another. Only if all of an end and of beego's save came between the two halves of one
+    read, a swap can still change what was revived; it stays revoked.
+    """
+
+    def __init__(self, config: dsn.CouchbaseConfig, options: Options) -> None:
+        super().__init__(config, options)
+        self._lifetime = options.store_lifetime
+
+    async def _read(self, call: Call, sid: str) -> Record | None:
+        found, mark = await self._send(call, Look((self._key(sid), self._mark(sid)), self._of_get))
+        if found is None:
+            return None
+        if mark is not None:
+            await self._destroy(call, sid)
+            return None
+        return self._record(sid, found)
+
+    async def _create(self, call: Call, sid: str, data: bytes, lifetime: float) -> Record | None:
+        if await self._is_revoked(call, sid):
+            return None
+        return await super()._create(call, sid, data, lifetime)
+
+    async def _touch(self, call: Call, sid: str, record: Record, lifetime: float) -> Record:
+        seconds = self.whole_seconds(lifetime)
+        if seconds > 0:
+            touched = await super()._touch(call, sid, record, lifetime)
+            if await self._is_revoked(call, sid):
+                raise Gone
+            return touched
+        if await self._is_revoked(call, sid) or not await self._destroy(call, sid):
+            raise Gone
+        return replace(record, sid=sid, remaining=seconds)
+
+    async def _destroy(self, call: Call, sid: str) -> bool:
+        await self._revoke(call, sid)
+        return await super()._destroy(call, sid)
+
+    # ----------------------------------------------------------------------------------------------------
+
+    async def _replace(self, call: Call, sid: str, record: Record, document: bytes, seconds: int) -> Any:
+        try:
+            return await super()._replace(call, sid, record, document, seconds)
+        except Conflict:
+            raise await self._loss(call, sid) from None
+
+    async def _end(self, call: Call, sid: str, record: Record) -> None:
+        try:
+            await super()._end(call, sid, record)
+        except Conflict:
+            raise await self._loss(call, sid) from None
+        await self._revoke(call, sid)
+
+    async def _loss(self, call: Call, sid: str) -> Conflict | Gone:
+        """Return what to tell whoever's record is no longer there: it may have been revived, and not changed."""
+        current = await self._read(call, sid)
+        return Gone() if current is None else Conflict(current)
+
+    async def _revoke(self, call: Call, sid: str) -> None:
+        seconds = self.whole_seconds(2 * self._lifetime())
+        await self._send(call, Operation("upsert", (self._mark(sid), b"1"), _expiring(seconds), repeatable=True))
+
+    async def _is_revoked(self, call: Call, sid: str) -> bool:
+        """Return whether an id has a mark; then what beego has stored since is removed, and the mark renewed."""
+        mark = await self._send(call, Operation("exists", (self._mark(sid),), repeatable=True))
+        if mark.exists:
+            await self._destroy(call, sid)
+        return bool(mark.exists)
+
+    def _mark(self, sid: str) -> str:
+        return self._key(sid) + ":r"
+
+    def _sessions_of(self, keys: list[str]) -> list[str]:
+        listed = set(keys)
+        return [key for key in super()._sessions_of(keys) if key + ":r" not in listed]
+
+    def _form(self, data: bytes) -> bytes:
+        return b'"' + base64.b64encode(data) + b'"'
+
+    def _data(self, document: bytes) -> bytes:
+        """Return the bytes of a session; of a document that holds none, bytes that no codec takes for one."""
+        if document == b"null":
+            return b""  # so beego reads it
+        if document[:1] == b'"':
+            with suppress(ValueError):
+                return base64.b64decode(json.loads(document.decode("ascii")), validate=True)
+        return document or b"?"  # nothing at all would be an empty session
 
 
 def _expiring(seconds: int) -> dict[str, Any]:

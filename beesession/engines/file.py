@@ -10,6 +10,12 @@ starts at ``BASE_DIR``, else at the working directory. All processes of a site m
 run as the same user.
 
 Nothing is flushed to the disk by force: after a power cut the last seconds may be missing.
+
+Beside a running beego (CODEC ``"gob"``) whatever ends an id leaves its revocation mark in the folder of the locks.
+beego takes none of these locks, and writes in place: it empties the file, then fills it. So a reader looks again at
+what may be half of a file. Each read by beego moves the modification time to now, so that the session then lives for
+one LIFETIME from there, whatever ``set_expiry()`` said. beego has to run as the same user: what it makes is closed to
+the writes of others, and what we make to all.
 """
 
 from __future__ import annotations
@@ -30,7 +36,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from beesession import store
 from beesession.beego import dsn
-from beesession.filelocks import DIRECTORY, NOFOLLOW, SUPPORTED, Locks, make_folder, opened
+from beesession.filelocks import DIRECTORY, NOFOLLOW, SUPPORTED, Draft, Locks, make_folder, opened
 from beesession.provider import Capabilities, Conflict, Count, Gone, Provider, Record, Sweep, Unavailable
 from beesession.sid import Ids
 
@@ -38,6 +44,13 @@ if TYPE_CHECKING:
     from beesession.conf import Options
 
 _FILE = os.O_RDONLY | NOFOLLOW | getattr(os, "O_NONBLOCK", 0)  # opening a pipe must not wait for its writer
+
+LOOK_AGAIN = 0.05
+"""Seconds to wait for beego to fill a file that it has emptied."""
+
+_PAUSE = 0.002
+_PAGE = 4096  # at a multiple of this, nothing included, ends what has been written of a file that is not complete
+_AT_REST = 1.0  # seconds after which nobody is writing it any more
 
 # Why a folder beside the root may be of no use, while one within it may be.
 _NOT_BESIDE = frozenset({errno.EXDEV, errno.EACCES, errno.EPERM, errno.EROFS})
@@ -50,6 +63,7 @@ class FileProvider(Provider):
     :param locks: the absolute path of the folder of locks, which must exist, on the same file system
     :param lifetime: returns LIFETIME, the seconds between a file's modification time and its expiry
     :param ids: the names that are session files; any other file is left alone
+    :param shared: a running beego uses the same files
     """
 
     name = "file"
@@ -65,13 +79,15 @@ class FileProvider(Provider):
         max_bytes=None,
         max_lifetime=None,
         shareable=True,
+        revokes=True,
     )
 
-    def __init__(self, root: str, locks: str, lifetime: Callable[[], float], ids: Ids) -> None:
+    def __init__(self, root: str, locks: str, lifetime: Callable[[], float], ids: Ids, *, shared: bool = False) -> None:
         self.root = root
         self.locks = Locks(locks)
         self._lifetime = lifetime
         self._ids = ids
+        self._shared = shared
         self._gc_lock = threading.Lock()
         self._walks: dict[bool, Iterator[str]] = {}  # by dry_run: where the last gc stopped
 
@@ -92,7 +108,8 @@ class FileProvider(Provider):
             raise ImproperlyConfigured(
                 f"{key}: {root} must be a directory that this process can read and write: {error.strerror}."
             ) from error
-        return cls(root, locks, options.store_lifetime, Ids(hex_only=True) if options.hash_keys else options.ids)
+        ids = Ids(hex_only=True) if options.hash_keys else options.ids
+        return cls(root, locks, options.store_lifetime, ids, shared=options.codec == "gob")
 
     def close(self) -> None:
         with self._gc_lock:
@@ -102,7 +119,13 @@ class FileProvider(Provider):
         with _outages():
             try:
                 with self._shelf(sid) as shelf:
-                    return self._find(shelf, sid)
+                    record = self._find(shelf, sid)
+                    # In this order: a mark is there before its record is removed.
+                    if not self._is_revoked(sid):
+                        return record
+                    with self.locks.hold(sid) as draft:
+                        self._bury(draft, shelf, sid)
+                    return None
             except Gone:
                 # With the locks inside the root, an empty mount point must not pass for an empty store.
                 os.stat(self.locks.folder)
@@ -111,7 +134,7 @@ class FileProvider(Provider):
     def create(self, sid: str, data: bytes, lifetime: float) -> Record | None:
         seconds = self.whole_seconds(lifetime)
         with _outages(), self.locks.hold(sid) as draft, self._shelf(sid, make=True) as shelf:
-            if self._is_taken(shelf, sid):
+            if self._is_taken(draft, shelf, sid):
                 return None
             if seconds > 0:
                 draft.write(data, self._times(seconds))
@@ -120,54 +143,62 @@ class FileProvider(Provider):
 
     def swap(self, sid: str, record: Record, data: bytes, lifetime: float) -> Record:
         seconds = self.whole_seconds(lifetime)
-        with _outages(), self.locks.hold(sid) as draft, self._shelf(sid) as shelf:
+        with self._changing(sid) as (draft, shelf):
             self._compare(shelf, sid, record)
             if seconds > 0:
                 draft.write(data, self._times(seconds))
                 draft.publish(shelf, sid)
             else:
+                self._revoke(draft, sid)
                 self._remove(shelf, sid)
         return Record(data, sid=sid, remaining=seconds)
 
     def touch(self, sid: str, record: Record, lifetime: float) -> Record:
         seconds = self.whole_seconds(lifetime)
-        with _outages(), self.locks.hold(sid), self._shelf(sid) as shelf:
+        with self._changing(sid) as (draft, shelf):
             self._demand(shelf, sid)
             if seconds > 0:
                 os.utime(sid, self._times(seconds), dir_fd=shelf, follow_symlinks=False)
             else:
+                self._revoke(draft, sid)
                 self._remove(shelf, sid)
         # The caller's data, whatever another request has stored meanwhile: its next swap has to notice that.
         return replace(record, sid=sid, remaining=seconds)
 
     def regenerate(self, sid: str, new_sid: str, record: Record, data: bytes, lifetime: float) -> Record:
         seconds = self.whole_seconds(lifetime)
-        with _outages(), self.locks.hold(sid, new_sid) as draft, self._shelf(sid) as shelf:
+        with self._changing(sid, new_sid) as (draft, shelf):
             self._compare(shelf, sid, record)
             if seconds > 0:
                 with self._shelf(new_sid, make=True) as new_shelf:
-                    if self._is_taken(new_shelf, new_sid):
+                    if self._is_taken(draft, new_shelf, new_sid):
                         raise Conflict
+                    self._revoke(draft, sid)
                     draft.write(data, self._times(seconds))
                     # In this order the old id never opens the new data, not even if the process dies in between.
                     os.rename(sid, new_sid, src_dir_fd=shelf, dst_dir_fd=new_shelf)
                     draft.publish(new_shelf, new_sid)
+            elif self._is_revoked(new_sid):
+                raise Conflict
             else:
+                self._revoke(draft, sid)
                 self._remove(shelf, sid)
         return Record(data, sid=new_sid, remaining=seconds)
 
     def destroy(self, sid: str) -> bool:
         with _outages():
             try:
-                with self.locks.hold(sid), self._shelf(sid) as shelf:
-                    self._demand(shelf, sid)
-                    self._remove(shelf, sid)
+                with self.locks.hold(sid) as draft:
+                    self._revoke(draft, sid)
+                    with self._shelf(sid) as shelf:
+                        self._demand(shelf, sid)
+                        self._remove(shelf, sid)
             except Gone:
                 return False
             return True
 
     def gc(self, limit: int, *, dry_run: bool = False) -> Sweep:
-        """As the contract says. What a crash left of unfinished writes goes, too, and is not counted."""
+        """As the contract says. What a crash left of unfinished writes, and old marks, go, too, and are not counted."""
         with self._gc_lock, _outages():
             walk = self._walks.pop(dry_run, None) or self._expired()
             seen = removed = 0
@@ -182,10 +213,42 @@ class FileProvider(Provider):
 
     def active(self) -> Count:
         with _outages():
-            number = sum(remaining > 0 for _, remaining in self._files())
+            number = sum(remaining > 0 and not self._is_revoked(sid) for sid, remaining in self._files())
         return Count(number, "each session file that has not expired was counted; other files were left out")
 
     # In what follows a shelf is the open directory that has the file of an id. --------------------------------
+
+    @contextmanager
+    def _changing(self, sid: str, *more: str) -> Iterator[tuple[Draft, int]]:
+        """Hold the lock of an id, and of more of them; yield the draft, and the shelf of the first.
+
+        :raises Gone: the id is revoked; what beego has stored under it since is removed
+        """
+        with _outages(), self.locks.hold(sid, *more) as draft, self._shelf(sid) as shelf:
+            if self._is_revoked(sid):
+                self._bury(draft, shelf, sid)
+                raise Gone
+            yield draft, shelf
+
+    def _is_revoked(self, sid: str) -> bool:
+        return self._shared and self.locks.is_marked(sid)
+
+    def _revoke(self, draft: Draft, sid: str) -> None:
+        """Leave the mark of an id that ends, where there are marks. It comes before what it is for."""
+        self._demand_id(sid)
+        if self._shared:
+            draft.publish_mark(sid, 2 * self._lifetime())
+
+    def _bury(self, draft: Draft, shelf: int, sid: str) -> None:
+        """Remove what beego has stored under a revoked id, if there is any, and let the mark begin anew."""
+        with suppress(Gone):
+            self._status(shelf, sid)
+            self._revoke(draft, sid)
+            self._remove(shelf, sid)
+
+    def _demand_id(self, sid: str) -> None:
+        if not self._ids.accepts(sid):
+            raise ValueError("the file engine was given what is no session id of this site")
 
     @contextmanager
     def _shelf(self, sid: str, *, make: bool = False) -> Iterator[int]:
@@ -193,8 +256,7 @@ class FileProvider(Provider):
 
         :raises Gone: there is no such directory, and none is to be made
         """
-        if not self._ids.accepts(sid):
-            raise ValueError("the file engine was given what is no session id of this site")
+        self._demand_id(sid)
         with ExitStack() as stack:
             at = stack.enter_context(opened(self.root, DIRECTORY))
             for character in sid[:2]:
@@ -207,12 +269,19 @@ class FileProvider(Provider):
 
     def _find(self, shelf: int, sid: str) -> Record:
         """Return the live record, or raise Gone."""
-        with _missing_is_gone(), opened(sid, _FILE, shelf) as found:
-            remaining = self._remaining(os.fstat(found))
-            if remaining <= 0:
-                raise Gone
-            with open(found, "rb", closefd=False) as file:
-                return Record(file.read(), sid=sid, remaining=remaining)
+        until = time.monotonic() + LOOK_AGAIN
+        while True:
+            with _missing_is_gone(), opened(sid, _FILE, shelf) as found:
+                before = os.fstat(found)
+                remaining = self._remaining(before)
+                if remaining <= 0:
+                    raise Gone
+                with open(found, "rb", closefd=False) as file:
+                    data = file.read()
+                # Our own files are complete as soon as they have a name.
+                if not self._shared or _is_complete(data, before, os.fstat(found)) or time.monotonic() > until:
+                    return Record(data, sid=sid, remaining=remaining)
+            time.sleep(_PAUSE)
 
     def _demand(self, shelf: int, sid: str) -> None:
         """Raise Gone unless there is a live record; its data is not read."""
@@ -229,7 +298,10 @@ class FileProvider(Provider):
         with _missing_is_gone():
             os.unlink(sid, dir_fd=shelf)
 
-    def _is_taken(self, shelf: int, sid: str) -> bool:
+    def _is_taken(self, draft: Draft, shelf: int, sid: str) -> bool:
+        if self._is_revoked(sid):
+            self._bury(draft, shelf, sid)
+            return True
         try:
             self._demand(shelf, sid)
         except Gone:
@@ -294,6 +366,13 @@ def _outages() -> Iterator[None]:
     except OSError as error:
         del error.filename, error.filename2
         raise Unavailable(f"The session files cannot be used: {error.strerror}.") from error
+
+
+def _is_complete(data: bytes, before: os.stat_result, after: os.stat_result) -> bool:
+    """Return whether a file was read as a whole: it did not change meanwhile, and does not look half written."""
+    was_still = before.st_mtime_ns == after.st_mtime_ns and before.st_size == after.st_size == len(data)
+    # The time of the last change of any kind, which nobody can set as he likes.
+    return was_still and (len(data) % _PAGE != 0 or abs(time.time() - after.st_ctime) > _AT_REST)
 
 
 @contextmanager

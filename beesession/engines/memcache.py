@@ -3,6 +3,11 @@
 A record's token is the item's CAS value, which each write changes and a touch does not. memcached tells it when it is
 read, and not when it is written: whoever writes again what it has just written looks first. How the nodes are connected
 to: :mod:`beesession.memcached`.
+
+Beside a running beego (CODEC ``"gob"``) whatever ends an id leaves the item ``id:r``, its revocation mark, on the node
+where every client looks for a key of that name, so that one of Go finds it as well. That may be another node than the
+record's; :class:`SharedMemcacheProvider` tells what this costs. A node that is short of memory may drop a mark before
+its time, as any item.
 """
 
 from __future__ import annotations
@@ -12,6 +17,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from itertools import groupby
 from operator import methodcaller
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
@@ -20,7 +26,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from beesession import store
 from beesession.exceptions import SessionTooLarge
-from beesession.memcached import ERRORS, Busy, Node, Nodes, Refused, is_too_large, without_contents
+from beesession.memcached import ERRORS, Busy, Item, Node, Nodes, Refused, Request, is_too_large, without_contents
 from beesession.memcached_endpoints import endpoints
 from beesession.provider import Capabilities, Conflict, Count, Gone, Provider, Record, Unavailable
 from beesession.sid import Ids
@@ -67,6 +73,7 @@ class MemcacheProvider(Provider):
         max_bytes=1024 * 1024 - ITEM_HEADER,
         max_lifetime=5 * 365 * 24 * 3600,
         shareable=True,
+        revokes=True,
     )
 
     def __init__(self, nodes: Nodes, options: Options) -> None:
@@ -83,7 +90,8 @@ class MemcacheProvider(Provider):
 
     @classmethod
     def from_config(cls, value: str | Mapping[str, Any], options: Options) -> MemcacheProvider:
-        return cls(Nodes(endpoints(value, options)), options)
+        kind = SharedMemcacheProvider if options.codec == "gob" else cls
+        return kind(Nodes(endpoints(value, options)), options)
 
     def close(self) -> None:
         self._nodes.close()
@@ -91,21 +99,14 @@ class MemcacheProvider(Provider):
     # The verbs ------------------------------------------------------------------------------------------
 
     def read(self, sid: str) -> Record | None:
-        remaining = None
-        if self._tells_ttl:
-            data, token, ttl = self._send("gets_with_ttl", sid, repeatable=True)
-            # beego stores without an expiry where its lifetime is 0.
-            remaining = None if ttl == _NEVER else self.whole_seconds(max(ttl - _BEGUN_SECOND, 0))
-        else:
-            data, token = self._send("gets", sid, repeatable=True)
-        if token == _NO_CAS:
-            raise Unavailable("A memcached server runs without CAS (option -C): sessions need it.")
-        return None if token is None else Record(data, token, sid, remaining)
+        data, token, *ttl = self._send("gets_with_ttl" if self._tells_ttl else "gets", sid, repeatable=True)
+        return None if token is None else self._record(sid, Item(data, token, *ttl))
 
     def create(self, sid: str, data: bytes, lifetime: float) -> Record | None:
         self._demand_that_it_fits(data)
         seconds = self.whole_seconds(lifetime)
-        free = self._store("add", sid, data, expire=_expiry(seconds)) if seconds > 0 else self.read(sid) is None
+        with self._limit_told(sid, data):
+            free = self._add(sid, data, seconds) if seconds > 0 else self._is_free(sid)
         return Record(data, sid=sid, remaining=seconds) if free else None
 
     def swap(self, sid: str, record: Record, data: bytes, lifetime: float) -> Record:
@@ -137,14 +138,14 @@ class MemcacheProvider(Provider):
             # Be the old record there or not: the visitor goes on with its id.
             with suppress(Unavailable):
                 if moved is not None or self._holds(new_sid, data):
-                    self.destroy(new_sid)
+                    self._delete(new_sid)
             raise
         if moved is None:
             raise Conflict
         return moved
 
     def destroy(self, sid: str) -> bool:
-        return bool(self._send("delete", sid, repeatable=True))
+        return self._delete(sid)
 
     def active(self) -> Count:
         """Count by a walk through the hash table of each node, one node after the other."""
@@ -155,9 +156,30 @@ class MemcacheProvider(Provider):
             return Count(None, f"cannot be counted: a memcached server refuses to list its items ({refusal})")
         where = "KEY_PREFIX and a session id" if self._prefix else "a session id"
         blind = "" if self._prefix else "; without KEY_PREFIX, other data under such a key is counted as well"
-        return Count(number, f"counted by lru_crawler metadump: the items whose key has the form of {where}{blind}")
+        how = f"counted by lru_crawler metadump: the items whose key has the form of {where}{blind}{self._also_counted}"
+        return Count(number, how)
 
     # ----------------------------------------------------------------------------------------------------
+
+    _also_counted = ""
+
+    def _record(self, sid: str, item: Item) -> Record:
+        if item.token == _NO_CAS:
+            raise Unavailable("A memcached server runs without CAS (option -C): sessions need it.")
+        remaining = None
+        # beego stores without an expiry where its lifetime is 0.
+        if self._tells_ttl and item.ttl != _NEVER:
+            remaining = self.whole_seconds(max(item.ttl - _BEGUN_SECOND, 0))
+        return Record(item.data, item.token, sid, remaining)
+
+    def _add(self, sid: str, data: bytes, seconds: int) -> bool:
+        return bool(self._send("add", sid, data, expire=_expiry(seconds)))
+
+    def _is_free(self, sid: str) -> bool:
+        return self.read(sid) is None
+
+    def _delete(self, sid: str) -> bool:
+        return bool(self._send("delete", sid, repeatable=True))
 
     def _holds(self, sid: str, data: bytes) -> bool:
         found = self.read(sid)
@@ -179,7 +201,9 @@ class MemcacheProvider(Provider):
 
     def _compare_and_set(self, sid: str, token: bytes, data: bytes, seconds: int) -> None:
         """Replace an item that has not changed, or remove it: memcached drops at once what it is to keep for -1 s."""
-        reply = self._store("cas", sid, data if seconds > 0 else b"", token, expire=_expiry(seconds))
+        kept = data if seconds > 0 else b""
+        with self._limit_told(sid, kept):
+            reply = self._send("cas", sid, kept, token, expire=_expiry(seconds))
         if reply is None:
             raise Gone
         if not reply:
@@ -190,9 +214,11 @@ class MemcacheProvider(Provider):
         if len(data) > limit:
             raise _too_large(len(data), limit)
 
-    def _store(self, command: str, sid: str, data: bytes, *arguments: object, expire: int) -> bool | None:
+    @contextmanager
+    def _limit_told(self, sid: str, data: bytes) -> Iterator[None]:
+        """Have the block raise SessionTooLarge where the node refuses what is to be stored for its size."""
         try:
-            return cast("bool | None", self._send(command, sid, data, *arguments, expire=expire))
+            yield
         except Unavailable as error:
             if not is_too_large(error.__cause__):
                 raise
@@ -208,11 +234,14 @@ class MemcacheProvider(Provider):
         :raises Unavailable: the node cannot be reached, answered with an error, or its reply was lost
         """
         with _errors_as_unavailable():
-            call = methodcaller(command, self._prefix + sid, *arguments, **options)
+            call = methodcaller(command, self._key(sid), *arguments, **options)
             return self._node(sid).run(call, repeatable=repeatable)
 
     def _node(self, sid: str) -> Node:
-        return self._nodes.of(self._prefix + sid)
+        return self._nodes.of(self._key(sid))
+
+    def _key(self, sid: str) -> str:
+        return self._prefix + sid
 
     def _count(self, node: Node) -> int:
         deadline = time.monotonic() + PATIENCE
@@ -234,6 +263,99 @@ class MemcacheProvider(Provider):
         key, expiry = unquote(found[1].decode("ascii", "replace")), int(found[2])
         is_session = key.startswith(self._prefix) and self._names.accepts(key[len(self._prefix) :])
         return is_session and (expiry == _NEVER or expiry > now)
+
+
+class SharedMemcacheProvider(MemcacheProvider):
+    """The same beside a running beego: it leaves revocation marks, and goes by them.
+
+    Most verbs send a second command, together with the first where both keys lie on one node, which then is one round
+    trip; else two. A destroy leaves the mark before it removes, so that there is no moment at which beego could bring
+    the session back unnoticed. What ends a session only if it has not changed (a rotation, a swap without a lifetime)
+    leaves it afterwards, in one round trip more: a mark that comes first would end the session of who wins.
+
+    A swap sends nothing more. Its token was read before the mark was looked for, and there was none; so it is of a
+    time before the end, and what beego has stored since has another.
+    """
+
+    _also_counted = "; what beego has stored after the end of a session is counted until somebody asks for it"
+
+    def __init__(self, nodes: Nodes, options: Options) -> None:
+        super().__init__(nodes, options)
+        self._lifetime = options.store_lifetime
+
+    def read(self, sid: str) -> Record | None:
+        record, is_marked = self._look(sid)
+        if is_marked and record is not None:
+            self._end(sid)
+        return None if is_marked else record
+
+    def touch(self, sid: str, record: Record, lifetime: float) -> Record:
+        seconds = self.whole_seconds(lifetime)
+        touch, look = Request("touch", self._key(sid), _expiry(seconds)), Request("get", self._mark(sid))
+        if seconds > 0:
+            # A token may be of before the end, but this command compares none.
+            is_there, mark = self._exchange(touch, look, repeatable=True)
+            if is_there and mark is not None:
+                self._end(sid)
+        else:
+            mark, _, is_there = self._exchange(look, self._revocation(sid), touch)
+        if not is_there or mark is not None:
+            raise Gone
+        return replace(record, sid=sid, remaining=seconds)
+
+    def destroy(self, sid: str) -> bool:
+        return self._end(sid)
+
+    # ----------------------------------------------------------------------------------------------------
+
+    def _add(self, sid: str, data: bytes, seconds: int) -> bool:
+        request = Request("add", self._key(sid), _expiry(seconds), data)
+        mark, is_added = self._exchange(Request("get", self._mark(sid)), request)
+        if mark is not None:
+            self._end(sid)
+        return bool(is_added and mark is None)
+
+    def _is_free(self, sid: str) -> bool:
+        record, is_marked = self._look(sid)
+        return record is None and not is_marked
+
+    def _compare_and_set(self, sid: str, token: bytes, data: bytes, seconds: int) -> None:
+        try:
+            super()._compare_and_set(sid, token, data, seconds)
+        except Conflict:
+            # Whoever lost would have to read next anyway, and may find that what is there is only what beego revived.
+            current = self.read(sid)
+            raise (Gone if current is None else Conflict(current)) from None
+        if seconds <= 0:
+            self._exchange(self._revocation(sid), repeatable=True)
+
+    def _look(self, sid: str) -> tuple[Record | None, bool]:
+        """Return what is stored under an id, and whether there is a mark for it. In this order, as the class says."""
+        ask = Request("mg" if self._tells_ttl else "gets", self._key(sid))
+        item, mark = self._exchange(ask, Request("get", self._mark(sid)), repeatable=True)
+        return None if item is None else self._record(sid, item), mark is not None
+
+    def _end(self, sid: str) -> bool:
+        """Leave or renew the mark, then remove the item; return whether there was one."""
+        _, is_removed = self._exchange(self._revocation(sid), Request("delete", self._key(sid)), repeatable=True)
+        return bool(is_removed)
+
+    def _revocation(self, sid: str) -> Request:
+        return Request("set", self._mark(sid), _expiry(self.whole_seconds(2 * self._lifetime())), b"1")
+
+    def _mark(self, sid: str) -> str:
+        return self._key(sid) + ":r"
+
+    def _exchange(self, *requests: Request, repeatable: bool = False) -> list[Any]:
+        """Send requests in their order, those that one node gets in a row together; return the answer to each.
+
+        :raises Unavailable: as :meth:`_send`; those before the one that failed were run
+        """
+        answers: list[Any] = []
+        with _errors_as_unavailable():
+            for node, together in groupby(requests, lambda request: self._nodes.of(request.key)):
+                answers += node.run(methodcaller("exchange", [*together]), repeatable=repeatable)
+        return answers
 
 
 @contextmanager

@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-from beesession import redis_pools, store
+from beesession import redis_commands, redis_pools, store
 from beesession.beego import dsn
 from beesession.exceptions import SessionTooLarge
 from beesession.provider import Capabilities, Count, Gone, Record, Unavailable
-from beesession.redis_commands import READ_WITH_TTL, REGENERATE, Command, demand_stored, digest, swap
+from beesession.redis_commands import Command, demand_stored
 from beesession.redis_pools import errors
 from beesession.redis_server import Server, Store, waited_in_vain
 from beesession.sid import Ids
@@ -38,7 +38,7 @@ class RedisProvider(SteppedProvider):
     """Keeps sessions in one Redis database.
 
     :param redis: what the commands are sent to
-    :param options: of these KEY_PREFIX, TOUCH_INTERVAL and the id rule
+    :param options: of these KEY_PREFIX, TOUCH_INTERVAL, CODEC, the lifetime and the id rule
     """
 
     name = "redis"
@@ -54,6 +54,7 @@ class RedisProvider(SteppedProvider):
         max_bytes=512 * 1024 * 1024,
         max_lifetime=2**53 // 1000,  # beyond, Lua's numbers do not hold a millisecond any more
         shareable=True,
+        revokes=True,
     )
 
     def __init__(self, redis: Store, options: Options) -> None:
@@ -62,6 +63,7 @@ class RedisProvider(SteppedProvider):
         # What stands behind the prefix: the id, or its SHA-256.
         self._names = Ids(length=32, hex_only=True) if options.hash_keys else self.ids(options)
         self._tells_ttl = options.touch_interval > 0
+        self._lifetime = options.store_lifetime if options.codec == "gob" else None
 
     @classmethod
     def from_config(cls, value: str | Mapping[str, Any], options: Options) -> RedisProvider:
@@ -104,11 +106,14 @@ class RedisProvider(SteppedProvider):
     # The steps ------------------------------------------------------------------------------------------
 
     async def _read(self, call: Call, sid: str) -> Record | None:
-        key = self._key(sid)
+        key, life = self._key(sid), self._life_of_a_mark()
         if not self._tells_ttl:
-            data = await self._send(call, Command(("GET", key), repeatable=True))
-            return None if data is None else Record(data, sid=sid)
-        reply = await self._send(call, READ_WITH_TTL.on(key, repeatable=True))
+            reply = await self._send(call, redis_commands.read(key, life))
+            data, mark = reply if life is not None else (reply, None)
+            if data is None or mark is None:
+                return None if data is None else Record(data, sid=sid)
+            # beego has brought back what had ended: the script removes it.
+        reply = await self._send(call, redis_commands.read_with_ttl(key, life))
         if reply is None:
             return None
         data, ttl = reply
@@ -117,23 +122,23 @@ class RedisProvider(SteppedProvider):
 
     async def _create(self, call: Call, sid: str, data: bytes, lifetime: float) -> Record | None:
         self._demand_that_it_fits(data)
-        key, seconds = self._key(sid), self.whole_seconds(lifetime)
+        key, seconds, life = self._key(sid), self.whole_seconds(lifetime), self._life_of_a_mark()
         if seconds > 0:
-            free = await self._send(call, Command(("SET", key, data, "NX", "PX", seconds * 1000)))
+            free = await self._send(call, redis_commands.create(key, data, seconds, life))
         else:
-            free = not await self._send(call, Command(("EXISTS", key), repeatable=True))
+            free = not await self._send(call, redis_commands.is_taken(key, life))
         return Record(data, sid=sid, remaining=seconds) if free else None
 
     async def _swap(self, call: Call, sid: str, record: Record, data: bytes, lifetime: float) -> Record:
         self._demand_that_it_fits(data)
         seconds = self.whole_seconds(lifetime)
-        demand_stored(await self._send(call, swap(self._key(sid), record, data, seconds)), sid)
+        command = redis_commands.swap(self._key(sid), record, data, seconds, self._life_of_a_mark())
+        demand_stored(await self._send(call, command), sid)
         return Record(data, sid=sid, remaining=seconds)
 
     async def _touch(self, call: Call, sid: str, record: Record, lifetime: float) -> Record:
         seconds = self.whole_seconds(lifetime)
-        # Redis removes a key whose expiry is moved into the past, and says that it was there.
-        if not await self._send(call, Command(("PEXPIRE", self._key(sid), seconds * 1000), repeatable=True)):
+        if not await self._send(call, redis_commands.touch(self._key(sid), seconds, self._life_of_a_mark())):
             raise Gone
         return replace(record, sid=sid, remaining=seconds)
 
@@ -142,12 +147,13 @@ class RedisProvider(SteppedProvider):
     ) -> Record:
         self._demand_that_it_fits(data)
         seconds = self.whole_seconds(lifetime)
-        command = REGENERATE.on(self._key(sid), self._key(new_sid), args=(digest(record), data, seconds * 1000))
+        keys = self._key(sid), self._key(new_sid)
+        command = redis_commands.regenerate(*keys, record, data, seconds, self._life_of_a_mark())
         demand_stored(await self._send(call, command), sid)
         return Record(data, sid=new_sid, remaining=seconds)
 
     async def _destroy(self, call: Call, sid: str) -> bool:
-        return bool(await self._send(call, Command(("DEL", self._key(sid)), repeatable=True)))
+        return bool(await self._send(call, redis_commands.destroy(self._key(sid), self._life_of_a_mark())))
 
     async def _active(self, call: Call) -> Count:
         pattern = re.sub(rb"([*?\[\]\\])", rb"\\\1", self._prefix) + b"*"
@@ -160,7 +166,8 @@ class RedisProvider(SteppedProvider):
                 found.update(key for key in keys if self._names_a_session(key))
         where = "KEY_PREFIX and a session id" if self._prefix else "a session id"
         blind = "" if self._prefix else "; without KEY_PREFIX, other data under such a key is counted as well"
-        return Count(len(found), f"counted by SCAN: the strings whose key has the form of {where}{blind}")
+        revived = "" if self._lifetime is None else "; what beego saves after its end is counted until it is read"
+        return Count(len(found), f"counted by SCAN: the strings whose key has the form of {where}{blind}{revived}")
 
     async def _info(self, call: Call, section: str) -> list[Mapping[str, Any]]:
         command = Command(("INFO", section), repeatable=True)
@@ -170,6 +177,10 @@ class RedisProvider(SteppedProvider):
 
     def _key(self, sid: str) -> bytes:
         return self._prefix + sid.encode()
+
+    def _life_of_a_mark(self) -> int | None:
+        """Return the milliseconds of two lifetimes; None where this store has no marks."""
+        return None if self._lifetime is None else self.whole_seconds(2 * self._lifetime()) * 1000
 
     def _names_a_session(self, key: bytes) -> bool:
         return self._names.accepts(key[len(self._prefix) :].decode("ascii", "replace"))

@@ -1,7 +1,8 @@
 """Sessions in a Redis cluster, spread over its nodes by their ids. Needs the extra ``redis``.
 
 All is as with :mod:`beesession.engines.redis` but for the way to the servers (:mod:`beesession.redis_cluster_client`)
-and for rotation: two ids lie on two nodes as a rule, and no script reaches both.
+and for rotation: two ids lie on two nodes as a rule, and no script reaches both. An id and its revocation mark lie on
+one node; while their slot moves to another, what needs both waits for the end of that.
 """
 
 from __future__ import annotations
@@ -65,7 +66,8 @@ class RedisClusterProvider(RedisProvider):
         try:
             moved = await self._create(call, new_sid, data, lifetime)
             if moved is not None:
-                demand_stored(await self._send(call, swap(self._key(sid), record, b"", 0)), sid)
+                removal = swap(self._key(sid), record, b"", 0, self._life_of_a_mark())
+                demand_stored(await self._send(call, removal), sid)
         except (Conflict, Gone, Unavailable, asyncio.CancelledError) as failure:
             # To search in vain for the nodes once more would only make the visitor wait twice as long.
             if moved is not None or not cast(Cluster, self._redis).unsent(failure.__cause__):
@@ -76,9 +78,10 @@ class RedisClusterProvider(RedisProvider):
         return moved
 
     async def _take_back(self, call: Call, sid: str, data: bytes) -> None:
-        # Should that fail as well, the record expires by itself, under an id that nobody was told.
+        # Should that fail as well, the record expires by itself, under an id that nobody was told. Nobody could bring
+        # such a one back either: it needs no mark.
         with suppress(Unavailable):
-            await self._send(call, swap(self._key(sid), Record(data), b"", 0))
+            await self._send(call, swap(self._key(sid), Record(data), b"", 0, life=None))
 
 
 def _url(location: str, origin: str) -> SplitResult:

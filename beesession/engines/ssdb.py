@@ -8,6 +8,10 @@ holder may have died in between, gives it one.
 What this cannot prevent: a write that the server gets to see only when the lock of its sender has expired. A writer
 sends nothing once it has held the lock for :data:`WRITE_WITHIN` seconds, so such a write has been under way for
 seconds, or the server's clock was set forward. Hence ``swap`` is not among the engine's Capabilities.
+
+Beside a running beego (CODEC ``"gob"``) whatever ends an id leaves the entry ``id:r``, its revocation mark. Each verb
+asks for it together with what it asks for anyway, and leaves it in the request that removes, so that no round trip is
+added. beego itself takes no lock: what it saves between the look and the write of another is lost.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from django.core.exceptions import ImproperlyConfigured
@@ -53,6 +58,7 @@ LONGEST_PREFIX = 80
 """Bytes of KEY_PREFIX: SSDB takes keys of up to 255, and an id has up to 160."""
 
 _LOCK = b":lock"  # no session id has a colon in it
+_MARK = b":r"
 _INTEGER = re.compile(rb"-?[0-9]{1,19}\Z")
 _SCAN_BATCH = 1000
 _LONGEST_PAUSE = 0.02
@@ -63,12 +69,14 @@ class _Held:
     """The lock of one session, in our hands.
 
     :ivar current: the record's data as it was read under the lock, or None
+    :ivar revoked: the id has a mark, and so no session; what is there may be what beego has revived
     :ivar until: when to write no more, by the monotonic clock
     :ivar released: a write may have been sent, and the release of the lock with it
     """
 
     key: bytes = field(repr=False)
     current: bytes | None = field(repr=False)
+    revoked: bool
     until: float
     released: bool = False
 
@@ -85,7 +93,7 @@ class SSDBProvider(Provider):
     """Keeps sessions in one SSDB server.
 
     :param client: the connections to it
-    :param options: of these KEY_PREFIX and the id rule
+    :param options: of these KEY_PREFIX, CODEC, LIFETIME and the id rule
     """
 
     name = "ssdb"
@@ -101,11 +109,14 @@ class SSDBProvider(Provider):
         max_bytes=64 * 1024 * 1024,  # it closes the connection on a request of 128 MiB
         max_lifetime=2**31 - 1,
         shareable=True,
+        revokes=True,
     )
 
     def __init__(self, client: Client, options: Options) -> None:
         self._client = client
         self._prefix = options.key_prefix.encode()
+        self._lifetime = options.store_lifetime
+        self._leaves_marks = options.codec == "gob"
         # What stands behind the prefix: the id, or its SHA-256.
         self._names = Ids(length=32, hex_only=True) if options.hash_keys else self.ids(options)
         if len(self._prefix) > LONGEST_PREFIX:
@@ -129,9 +140,14 @@ class SSDBProvider(Provider):
 
     def read(self, sid: str) -> Record | None:
         key = self._key(sid)
-        ttl, data = self._send(*_look_at(key), repeatable=True)
+        ttl, data, *mark = self._send(*self._look_at(key), repeatable=True)
         current = _live(ttl, data)
-        return None if current is None else Record(current, sid=sid, remaining=_number(ttl))
+        if current is None:
+            return None
+        if _is_live(mark):
+            self._send(*self._end(key), repeatable=True)
+            return None
+        return Record(current, sid=sid, remaining=_number(ttl))
 
     def create(self, sid: str, data: bytes, lifetime: float) -> Record | None:
         """Add the entry, and then its expiry, without which it is not yet a session."""
@@ -142,7 +158,7 @@ class SSDBProvider(Provider):
             if free:
                 _demand_done(*self._send(_expire(key, seconds), repeatable=True))
         else:
-            free = self.read(sid) is None
+            free = self._is_free(key)
         return Record(data, sid=sid, remaining=seconds) if free else None
 
     def swap(self, sid: str, record: Record, data: bytes, lifetime: float) -> Record:
@@ -188,15 +204,21 @@ class SSDBProvider(Provider):
         self._demand_that_it_fits(data)
         seconds = self.whole_seconds(lifetime)
         with self._lock(sid) as held:
-            _demand_unchanged(held, record, sid)
-            self._write(held, (b"setx", held.key, data, b"%d" % seconds) if seconds > 0 else (b"del", held.key))
+            self._demand_unchanged(held, record, sid)
+            store = (b"setx", held.key, data, b"%d" % seconds)
+            self._write(held, *([store] if seconds > 0 else self._end(held.key)))
         return Record(data, sid=sid, remaining=seconds)
 
     def _touch(self, sid: str, record: Record, lifetime: float) -> Record:
         seconds = self.whole_seconds(lifetime)
         if seconds > 0:
-            (moved,) = self._send(_expire(self._key(sid), seconds), repeatable=True)
-            there = _number(moved) == 1
+            key = self._key(sid)
+            # Asked for last: what is marked by then may have been revived.
+            moved, *mark = self._send(_expire(key, seconds), *self._mark_of(key), repeatable=True)
+            there, revoked = _number(moved) == 1, _is_live(mark)
+            if there and revoked:
+                self._send(*self._end(key), repeatable=True)
+            there = there and not revoked
         else:
             there = self._destroy(sid)
         if not there:
@@ -211,28 +233,30 @@ class SSDBProvider(Provider):
         self._demand_that_it_fits(data)
         new_key, seconds = self._key(new_sid), self.whole_seconds(lifetime)
         with self._lock(sid) as held:
-            _demand_unchanged(held, record, sid)
+            self._demand_unchanged(held, record, sid)
             if seconds > 0:
                 free, then = self._add(new_key, data), [_expire(new_key, seconds)]
             else:
-                free, then = self.read(new_sid) is None, []
+                free, then = self._is_free(new_key), []
             if not free:
                 raise Conflict
+            end = self._end(held.key)
             try:
-                done = self._write(held, (b"del", held.key), *then)
+                done = self._write(held, *end, *then)
             except _NotSent:
                 if then:
                     self._discard(new_key)
                 raise
-        _demand_done(*done[1:])
+        _demand_done(*done[len(end) :])
         return Record(data, sid=new_sid, remaining=seconds)
 
     def _destroy(self, sid: str) -> bool:
         with self._lock(sid) as held:
-            if held.current is None:
-                return False
-            self._write(held, (b"del", held.key))
-        return True
+            if held.current is not None:
+                self._write(held, *self._end(held.key))
+            elif self._leaves_marks:
+                self._write(held, self._revocation(held.key))
+        return held.current is not None and not held.revoked
 
     # The lock -------------------------------------------------------------------------------------------
 
@@ -268,10 +292,12 @@ class SSDBProvider(Provider):
         added, ttl = self._send((b"setnx", lock, token), (b"ttl", lock))
         if _number(added) == 1:
             since = time.monotonic()
-            done, owner, *found = self._send(_expire(lock, LOCK_SECONDS), (b"get", lock), *_look_at(key))
+            done, owner, ttl_of_key, data, *mark = self._send(
+                _expire(lock, LOCK_SECONDS), (b"get", lock), *self._look_at(key)
+            )
             if owner == [token]:
                 _demand_done(done)
-                return _Held(key, _live(*found), since + WRITE_WITHIN)
+                return _Held(key, _live(ttl_of_key, data), _is_live(mark), since + WRITE_WITHIN)
         elif _number(ttl) < 0:
             self._send(_expire(lock, LOCK_SECONDS), repeatable=True)
         raise _Locked
@@ -296,9 +322,40 @@ class SSDBProvider(Provider):
     def _names_a_session(self, key: bytes) -> bool:
         return self._names.accepts(key[len(self._prefix) :].decode("ascii", "replace"))
 
+    def _demand_unchanged(self, held: _Held, record: Record, sid: str) -> None:
+        if held.revoked and held.current is not None:
+            self._write(held, *self._end(held.key))
+        if held.revoked or held.current is None:
+            raise Gone
+        if held.current != record.data:
+            raise Conflict(Record(held.current, sid=sid))
+
     def _add(self, key: bytes, data: bytes) -> bool:
-        (added,) = self._send((b"setnx", key, data))
-        return _number(added) == 1
+        added, *mark = self._send((b"setnx", key, data), *self._mark_of(key))
+        revoked = _is_live(mark)
+        if revoked:
+            self._send(*self._end(key), repeatable=True)
+        return _number(added) == 1 and not revoked
+
+    def _is_free(self, key: bytes) -> bool:
+        ttl, data, *mark = self._send(*self._look_at(key), repeatable=True)
+        return _live(ttl, data) is None and not _is_live(mark)
+
+    def _look_at(self, key: bytes) -> list[Request]:
+        # The expiry comes first: what is there after it was not over yet. So does the entry, before its mark.
+        return [(b"ttl", key), (b"get", key), *self._mark_of(key)]
+
+    def _mark_of(self, key: bytes) -> list[Request]:
+        """Return what asks for the mark of an entry, where there are marks; the reply is for :func:`_is_live`."""
+        return [(b"ttl", key + _MARK)] if self._leaves_marks else []
+
+    def _end(self, key: bytes) -> list[Request]:
+        """Return what ends an id: the mark, where there are marks, and after it the removal."""
+        removal: Request = (b"del", key)
+        return [self._revocation(key), removal] if self._leaves_marks else [removal]
+
+    def _revocation(self, key: bytes) -> Request:
+        return (b"setx", key + _MARK, b"1", b"%d" % self.whole_seconds(2 * self._lifetime()))
 
     def _discard(self, key: bytes, *, not_after: float = math.inf) -> None:
         """Remove an entry if the server can be reached."""
@@ -306,8 +363,10 @@ class SSDBProvider(Provider):
             self._send((b"del", key), not_after=not_after)
 
     def _count_live(self, keys: Sequence[bytes]) -> int:
-        replies = self._send(*((b"ttl", key) for key in keys), repeatable=True) if keys else []
-        return sum(_number(ttl) >= 0 for ttl in replies)
+        asked = [[(b"ttl", key), *self._mark_of(key)] for key in keys]
+        replies = iter(self._send(*chain.from_iterable(asked), repeatable=True) if keys else ())
+        answered = [[next(replies) for _ in requests] for requests in asked]
+        return sum(_number(ttl) >= 0 and not _is_live(mark) for ttl, *mark in answered)
 
     def _demand_that_it_fits(self, data: bytes) -> None:
         limit = cast(int, self.capabilities.max_bytes)
@@ -324,11 +383,6 @@ class SSDBProvider(Provider):
             raise kind(f"The {self.name} store cannot be reached, or answered with an error ({error}).") from error
 
 
-def _look_at(key: bytes) -> tuple[Request, Request]:
-    # The expiry comes first: what is there after it was not over yet.
-    return (b"ttl", key), (b"get", key)
-
-
 def _expire(key: bytes, seconds: int) -> Request:
     return (b"expire", key, b"%d" % seconds)
 
@@ -340,6 +394,11 @@ def _live(ttl: Reply, data: Reply) -> bytes | None:
     return data[0] if data and _number(ttl) >= 0 else None
 
 
+def _is_live(mark: Sequence[Reply]) -> bool:
+    """Return whether there is a mark, given the reply to the question for it, if one was asked."""
+    return any(_number(ttl) >= 0 for ttl in mark)
+
+
 def _number(reply: Reply) -> int:
     if not reply or not _INTEGER.match(reply[0]):
         raise Unavailable("The ssdb store answered with something else than a number.")
@@ -349,13 +408,6 @@ def _number(reply: Reply) -> int:
 def _demand_done(*replies: Reply) -> None:
     if any(_number(reply) != 1 for reply in replies):
         raise Unavailable("The ssdb store did not set an expiry.")
-
-
-def _demand_unchanged(held: _Held, record: Record, sid: str) -> None:
-    if held.current is None:
-        raise Gone
-    if held.current != record.data:
-        raise Conflict(Record(held.current, sid=sid))
 
 
 class SessionStore(store.SessionStore):

@@ -8,8 +8,9 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from beesession import conf
-from beesession.beego import dsn
+from beesession.beego import dsn, sharing
 from beesession.beego.keys import TABLE, Fate, SessionConfig, World
+from beesession.beego.sharing import Kind
 from beesession.conf import Options
 
 HIDDEN = "(hidden)"
@@ -47,6 +48,32 @@ class BeegoRow:
     becomes: object
     is_set: bool
     sentence: str
+
+
+@dataclass(frozen=True)
+class Sharing:
+    """What it takes to share sessions with a running beego application.
+
+    :ivar codec: BEESESSION["CODEC"], which has to be "gob"
+    :ivar is_possible: whether beego can use the sessions of this engine at all
+    :ivar needs: what has to be so on both sides
+    :ivar limits: what will not work, or not as expected
+    """
+
+    codec: str
+    is_possible: bool
+    needs: list[str]
+    limits: list[str]
+
+
+def sharing_with_beego(engine: str, codec: str) -> Sharing:
+    """Return what it takes to share the sessions of an engine.
+
+    :param engine: the engine's name, as beego has it
+    :param codec: BEESESSION["CODEC"]
+    """
+    refused, needs, limits = (list(sharing.texts(engine, kind)) for kind in (Kind.FORBIDDING, Kind.NEED, Kind.LIMIT))
+    return Sharing(codec, not refused, needs, [*refused, *limits])
 
 
 def option_rows(options: Options, engine: str) -> Iterator[OptionRow]:

@@ -36,6 +36,8 @@ class Step:
 def examine(store: type[SessionStore]) -> Iterator[Step]:
     """Try each verb, and yield each that did well. Whatever the outcome, the record is removed.
 
+    With ``CODEC = "gob"`` what marks its ids as ended stays for two lifetimes, as with any session that was ended.
+
     :raises Fault: for the first that did not
     :raises Unavailable: the store cannot be reached
     """

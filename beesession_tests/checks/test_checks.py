@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ from django.core.checks import CheckMessage, Error, run_checks
 from django.core.management import call_command
 from django.test import override_settings
 
-from beesession.beego import keys
+from beesession.beego import keys, sharing
 from beesession.beego.manager import BeegoManager
 from beesession.middleware import SessionMiddleware
 from beesession_tests.engines import ENGINES
@@ -107,6 +108,17 @@ def on(engine: str, **options: Any) -> dict[str, Any]:
     }
 
 
+def shared(engine: str, **options: Any) -> dict[str, Any]:
+    """Return the changes that select an engine which a beego application uses, too."""
+    return on(engine, **{"CODEC": "gob", "PROVIDER_CONFIG": PROVIDER_CONFIGS[engine], **options})
+
+
+def shared_cookie(**keys: str) -> dict[str, Any]:
+    """Return the changes that select beego's cookie engine with these keys, and good ones for the rest."""
+    good = {"securityKey": STRONG, "blockKey": STRONG[:16], "securityName": "shop", "cookieName": "sessionid"}
+    return shared("cookie", PROVIDER_CONFIG=json.dumps({**good, **keys}))
+
+
 def cache(location: str) -> dict[str, Any]:
     return {"BACKEND": DJANGO_REDIS, "LOCATION": location}
 
@@ -127,8 +139,21 @@ def caches(location: str, **more: Any) -> dict[str, Any]:
         on("redis", ENCRYPTION_KEYS=["0123456789abcdef"], HASH_KEYS=True),
         on("memory") | {"DEBUG": True},
         {"MIDDLEWARE": [STOCK, AUTHENTICATION]},
+        shared("redis", ID_PREFIX="shop-", ID_HASH_FUNC="sha1", ABSOLUTE_TIMEOUT=3600),
+        shared("file"),
+        shared_cookie(),
     ],
-    ids=["redis", "file", "cookie", "redis-sealed", "memory-in-development", "stock-middleware"],
+    ids=[
+        "redis",
+        "file",
+        "cookie",
+        "redis-sealed",
+        "memory-in-development",
+        "stock-middleware",
+        "redis-shared",
+        "file-shared",
+        "cookie-shared",
+    ],
 )
 def test_a_good_configuration_has_nothing_to_be_told(changes: dict[str, Any]) -> None:
     assert messages(deploy=True, **changes) == []
@@ -197,6 +222,8 @@ FIRING: list[tuple[str, dict[str, Any]]] = [
     ("E004", on("file", PROVIDER_CONFIG="") | {"SESSION_FILE_PATH": __file__}),
     ("E004", on("cookie", PROVIDER_CONFIG='{"securityKey": "short"}')),
     ("E004", on("cookie", PROVIDER_CONFIG="no JSON")),
+    ("E004", shared("cookie")),
+    ("E004", shared_cookie(securityName="")),
     ("E005", {"SESSION_SERIALIZER": f"{__name__}.PickleSerializer"}),
     ("E006", {"MIDDLEWARE": [STOCK, OURS, AUTHENTICATION]}),
     ("E006", {"MIDDLEWARE": [OURS, OURS, AUTHENTICATION]}),
@@ -221,6 +248,9 @@ FIRING: list[tuple[str, dict[str, Any]]] = [
     ("E011", {"BEESESSION": {"HEADER_NAME": "host"}}),
     ("E011", {"BEESESSION": {"HEADER_NAME": "Content-Type"}}),
     ("E011", {"BEESESSION": {"HEADER_NAME": "Content-Length"}}),
+    ("E040", shared("redis", KEY_PREFIX="session:")),
+    ("E040", shared("redis", HASH_KEYS=True)),
+    ("E040", shared("file", HASH_KEYS=True)),
     ("W001", on("memory")),
     ("W002", on("memory", KEY_PREFIX="session:") | {"DEBUG": True}),
     ("W002", on("file", ALIAS="sessions")),
@@ -258,6 +288,14 @@ FIRING: list[tuple[str, dict[str, Any]]] = [
             "CACHES": {"default": {"BACKEND": DJANGO_REDIS, "LOCATION": "redis://127.0.0.1:6379/5"}},
         },
     ),
+    ("W003", shared_cookie(securityKey="aaaaaaaaaaaaaaaa")),
+    ("W003", shared_cookie(blockKey="aaaaaaaaaaaaaaaa")),
+    ("W040", shared("memory") | {"DEBUG": True}),
+    ("W040", shared("ledis")),
+    ("W040", shared("couchbase")),
+    ("W041", shared("redis") | {"SESSION_SERIALIZER": "django.core.signing.JSONSerializer"}),
+    ("W042", shared_cookie(securityKey=STRONG[:15])),
+    ("W043", shared_cookie(cookieName="beegosessionID")),
 ]
 
 FOR_A_LIVE_SITE = ["W010", "W011", "W012"]
@@ -314,6 +352,14 @@ SILENT: list[tuple[str, dict[str, Any]]] = [
     ("W013", caches("unix:///run/redis.sock")),
     ("W013", caches("no url")),
     ("W013", on("file") | caches("redis://127.0.0.1:6379")),
+    ("E040", on("redis", KEY_PREFIX="session:", HASH_KEYS=True)),
+    ("E040", shared("memory", KEY_PREFIX="session:")),
+    ("W040", on("couchbase", PROVIDER_CONFIG=PROVIDER_CONFIGS["couchbase"])),
+    ("W040", shared("redis")),
+    ("W041", {"SESSION_SERIALIZER": "django.core.signing.JSONSerializer"}),
+    ("W042", on("cookie", PROVIDER_CONFIG=json.dumps({"securityKey": STRONG}))),
+    ("W043", shared_cookie(cookieName="")),
+    ("W043", on("cookie", PROVIDER_CONFIG=json.dumps({"securityKey": STRONG, "cookieName": "x"}))),
 ]
 
 
@@ -418,6 +464,8 @@ def test_no_message_tells_a_secret() -> None:
         {"BEESESSION": {"ENCRYPTION_KEYS": [secret[:8]]}},
         {"BEESESSION": {"ID_HASH_KEY": [secret]}},
         on("cookie", PROVIDER_CONFIG=f'{{"securityKey": "{secret[:8]}"}}'),
+        shared_cookie(securityKey=secret[:8]),
+        shared_cookie(securityKey=secret, blockKey="", securityName=secret),
         on("cookie") | {"SECRET_KEY": f"django-insecure-{secret}"},
         caches(f"redis://:{secret}@127.0.0.1:6379/0"),
     ]
@@ -504,3 +552,24 @@ def test_the_checks_run_with_the_application_and_its_tag(capsys: pytest.CaptureF
     with override_settings(**{**GOOD, "MIDDLEWARE": [AUTHENTICATION]}):
         call_command("check", "--tag", "beesession")
     assert "beesession.W004" in capsys.readouterr().err
+
+
+# Beside beego --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", ["KEY_PREFIX", "HASH_KEYS"])
+def test_what_hides_records_from_beego_is_told_with_its_key(key: str) -> None:
+    value: Any = "session:" if key == "KEY_PREFIX" else True
+    (message,) = messages(**shared("redis", **{key: value}))
+    assert message.msg.startswith(f"BEESESSION[{key!r}] cannot be used with CODEC = 'gob': beego looks for a session")
+
+
+def test_encryption_at_rest_is_never_combined_with_gob() -> None:
+    (message,) = messages(**shared("redis", ENCRYPTION_KEYS=[STRONG]))
+    assert isinstance(message, Error)
+    assert "ENCRYPTION_KEYS" in message.msg
+
+
+def test_an_engine_that_cannot_be_shared_is_told_in_the_words_of_the_manager() -> None:
+    (message,) = messages(**shared("ledis"))
+    assert sharing.refusal("ledis") in message.msg

@@ -37,6 +37,7 @@ def test_the_examination_leaves_nothing_behind_and_nothing_broken(engine: Runnin
     assert engine.provider.read(other) is not None
 
 
+@pytest.mark.json_form
 @pytest.mark.parametrize("keys", [{"HASH_KEYS": True, "ID_PREFIX": "shop-"}, {"ENCRYPTION_KEYS": ["0123456789abcdef"]}])
 def test_it_tries_the_engine_as_it_is_configured(engine: RunningEngine, keys: dict[str, object]) -> None:
     with engine.configured(**keys):

@@ -10,6 +10,8 @@ import pytest
 from django.test import override_settings
 
 from beesession import conf
+from beesession.beego import sharing
+from beesession.beego.sharing import Kind
 from beesession_tests.commands.conftest import run
 
 PASSWORD = "a-password-of-redis"
@@ -187,3 +189,85 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     outcome = run("session_config", str(tmp_path / "none.conf"))
     assert outcome.code == 1
     assert "none.conf" in outcome.error
+
+
+# Sharing with beego ------------------------------------------------------------------------------------------
+
+COOKIE = json.dumps({"securityKey": KEY, "blockKey": "0123456789abcdef", "securityName": "shop"})
+SHAREABLE = {
+    "file": "./tmp", "redis": "127.0.0.1:6379", "redis_cluster": "127.0.0.1:7000", "redis_sentinel": "127.0.0.1:26379",
+    "mysql": "u:p@tcp(127.0.0.1:3306)/app", "postgresql": "postgres://u:p@127.0.0.1/app", "ssdb": "127.0.0.1:8888",
+    "memcache": "127.0.0.1:11211", "couchbase": "http://u:p@127.0.0.1:8091,default,b", "cookie": COOKIE,
+}  # fmt: skip
+
+
+def in_words(out: str) -> str:
+    """Return a text in one line, without what lays it out."""
+    return " ".join(out.split())
+
+
+@pytest.mark.parametrize(("engine", "provider_config"), SHAREABLE.items(), ids=SHAREABLE)
+def test_a_shared_file_is_told_with_what_sharing_needs_and_what_will_not_work(
+    tmp_path: Path, engine: str, provider_config: str
+) -> None:
+    lines = [f"sessionprovider = {engine}", f"sessionproviderconfig = {provider_config}"]
+    file = written(tmp_path, *lines)
+    told = json.loads(run("session_config", file, "--shared", "--json").out)["sharing"]
+    assert (told["codec"], told["is_possible"]) == ("gob", True)
+    assert told["needs"] == list(sharing.texts(engine, Kind.NEED))
+    assert told["limits"] == list(sharing.texts(engine, Kind.LIMIT))
+    out = run("session_config", file, "--shared").out
+    assert all(text in in_words(out).replace(" - ", " ") for text in told["needs"] + told["limits"])
+    assert max(len(line) for line in out.partition("Sharing with beego")[2].splitlines()) <= 100
+    assert KEY not in out
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"]], ids=["people", "json"])
+def test_without_sharing_nothing_is_told_of_it(tmp_path: Path, arguments: list[str]) -> None:
+    for file in ([], [written(tmp_path)]):
+        out = run("session_config", *file, *arguments).out
+        assert "Sharing with beego" not in out
+        assert '"sharing"' not in out
+
+
+@pytest.mark.parametrize("engine", ["memory", "ledis"])
+def test_a_shared_file_with_an_engine_that_cannot_be_is_an_error_that_says_why(tmp_path: Path, engine: str) -> None:
+    config = "127.0.0.1:6380" if engine == "ledis" else ""
+    file = written(tmp_path, f"sessionprovider = {engine}", f"sessionproviderconfig = {config}")
+    outcome = run("session_config", file, "--shared")
+    assert outcome.code == 1
+    assert outcome.error == f"{file}:2: sessionprovider: {sharing.refusal(engine)}"
+
+
+@override_settings(SESSION_ENGINE=REDIS, BEESESSION={"CODEC": "gob"})
+def test_a_site_that_writes_gob_is_told_without_being_asked() -> None:
+    assert "Sharing with beego; CODEC is 'gob'" in run("session_config").out
+    assert json.loads(run("session_config", "--json").out)["sharing"]["is_possible"] is True
+
+
+@override_settings(SESSION_ENGINE="beesession.engines.memory", BEESESSION={"CODEC": "gob"})
+def test_a_site_on_an_engine_that_cannot_be_shared_is_told_so_first() -> None:
+    told = json.loads(run("session_config", "--json").out)["sharing"]
+    assert told == {"codec": "gob", "is_possible": False, "needs": [], "limits": [sharing.refusal("memory")]}
+    assert sharing.refusal("memory") in in_words(run("session_config").out)
+
+
+@override_settings(SESSION_ENGINE=REDIS)
+def test_a_site_that_does_not_share_yet_is_told_when_asked() -> None:
+    told = json.loads(run("session_config", "--shared", "--json").out)["sharing"]
+    assert told["codec"] == "json"
+    assert "One form: BEESESSION['CODEC'] is 'gob'." in told["needs"]
+    assert "Sharing with beego; CODEC is 'json'" in run("session_config", "--shared").out
+
+
+def test_a_shared_file_without_sessions_has_nothing_to_share(tmp_path: Path) -> None:
+    file = tmp_path / "app.conf"
+    file.write_text("appname = shop\n")
+    assert run("session_config", str(file), "--shared").code == 0
+    assert json.loads(run("session_config", str(file), "--shared", "--json").out)["sharing"] is None
+
+
+def test_warnings_of_sharing_stand_with_the_others(tmp_path: Path) -> None:
+    file = written(tmp_path, "sessionprovider = couchbase", f"sessionproviderconfig = {SHAREABLE['couchbase']}")
+    (told,) = json.loads(run("session_config", file, "--shared", "--json").out)["warnings"]
+    assert "cannot start sessions" in told

@@ -6,18 +6,28 @@ import io
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
 from django.test import override_settings
 
+from beesession.codecs import gob
 from beesession.sid import fingerprint
 from beesession_tests.commands.conftest import HOUR, run
-from beesession_tests.engines import ENGINES, RunningEngine, engines_with
+from beesession_tests.engines import ENGINES, IN_GOB, RunningEngine, engines_with
 
 MEMORY = [each for each in ENGINES if each.name == "memory"]
 FILE = [each for each in ENGINES if each.name == "file"]
 WITH_KEYS_IN_THE_STORE = [each for each in ENGINES if not each.capabilities.self_contained]
+
+TEXT = {"json": ["str"], "gob": ["string"]}
+LIST = {"json": ["list"], "gob": ["[]interface", "{}"]}
+
+POINT = (
+    "0d7f040102ff80000110011000003aff80000106737472696e670c0300016b0a6d61696e2e506f696e74ffa903010105506f696e7401ffaa00"
+    "0102010158010400010159010400000008ffaa050106010700"
+)
 
 SECRET_VALUE = "4111-1111-1111-1111"
 
@@ -46,7 +56,11 @@ def test_it_shows_the_keys_and_types_and_hides_the_values(engine: RunningEngine)
     assert HOUR - 60 < int(about["seconds left"]) <= HOUR
     assert about["keys"] == "3"
     rows = [line.split() for line in outcome.out.splitlines() if line.startswith(" ")]
-    assert rows == [["card", "str", "of", "19"], ["cart", "list", "of", "3"], ["visits", "int"]]
+    assert rows == [
+        ["card", *TEXT[engine.codec], "of", "19"],
+        ["cart", *LIST[engine.codec], "of", "3"],
+        ["visits", "int"],
+    ]
     assert SECRET_VALUE not in outcome.out
     assert sid not in outcome.out
 
@@ -141,3 +155,24 @@ def test_the_question_for_the_expiry_leaves_it_where_it_is(engine: RunningEngine
 @override_settings(BEESESSION={"LIFETIEM": 60})
 def test_a_wrong_setting_is_told_as_it_is() -> None:
     assert "LIFETIME" in run("session_show", "0123456789abcdef").error
+
+
+@pytest.mark.parametrize("engine", [IN_GOB], indirect=True)
+def test_it_shows_the_types_of_go_where_beego_shares_the_sessions(engine: RunningEngine) -> None:
+    point = gob.loads(bytes.fromhex(POINT))["k"]
+    values = {
+        "count": gob.Int64(7),
+        "tags": gob.Slice.of("[]string")(["a", "b"]),
+        "when": datetime(2024, 2, 29, tzinfo=timezone.utc),
+        "user": gob.Opaque("main.\x1bUser", point.go, point.value),
+        "nothing": None,
+    }
+    outcome = run("session_show", "--", saved(engine, **values))
+    rows = [line.split(maxsplit=1) for line in outcome.out.splitlines() if line.startswith(" ")]
+    assert [[name, kind.strip()] for name, kind in rows] == [
+        ["nothing", "nil"],
+        ["count", "int64"],
+        ["tags", "[]string of 2"],
+        ["when", "time.Time"],
+        ["user", repr("main.\x1bUser")],
+    ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
+import pytest
+
 from beesession.codecs.base import Codec
 from beesession.engines.memory import SessionStore
 from beesession_tests.contract.visits import Site, login_of
@@ -37,6 +39,7 @@ def test_with_hash_keys_sessions_are_counted_all_the_same(site: Site) -> None:
     assert site.provider.active().number == 3
 
 
+@pytest.mark.json_form
 def test_with_encryption_keys_the_store_holds_no_plain_data(site: Site) -> None:
     site.require("swap")
     site = site.configured(ENCRYPTION_KEYS=[NEW])
@@ -51,6 +54,7 @@ def test_with_encryption_keys_the_store_holds_no_plain_data(site: Site) -> None:
     assert site.stored(rotated.key) == {"secret": "attack at dawn", "theirs": 1, "mine": 1}
 
 
+@pytest.mark.json_form
 def test_a_retired_key_still_reads_and_a_change_writes_with_the_new_one(site: Site) -> None:
     site.require("swap")
     before = site.configured(ENCRYPTION_KEYS=[OLD])

@@ -193,6 +193,7 @@ def test_a_value_of_another_type_is_a_change_even_if_python_finds_it_equal(
             assert repr(stored) == repr(after)
 
 
+@pytest.mark.json_form
 @pytest.mark.parametrize(
     ("written", "read"),
     [

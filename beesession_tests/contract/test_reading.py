@@ -72,6 +72,7 @@ def test_a_second_load_does_not_undo_what_the_view_has_changed(site: Site) -> No
     assert site.stored(visit.key) == {"before": 1}
 
 
+@pytest.mark.json_form
 def test_an_undecodable_record_opens_no_session_and_is_left_alone(
     site: Site, caplog: pytest.LogCaptureFixture, subtests: pytest.Subtests
 ) -> None:
@@ -107,6 +108,7 @@ def test_a_signed_record_that_holds_no_dict_opens_nothing(site: Site) -> None:
     assert not site.opens(site.put(signing.dumps(["_auth_user_id"], salt=SALT).encode()))
 
 
+@pytest.mark.json_form
 def test_sessions_written_under_a_fallback_key_stay_open(site: Site) -> None:
     with override_settings(SECRET_KEY=OLD_KEY):
         site = site.again()
@@ -129,6 +131,7 @@ def test_sessions_written_under_a_fallback_key_stay_open(site: Site) -> None:
         assert reopened.stored(saved.key) == {"before": 0, "mine": 1}
 
 
+@pytest.mark.json_form
 @pytest.mark.parametrize("size", [1, 20_000], ids=["plain", "compressed"])
 def test_rows_written_by_djangos_own_engines_are_read(site: Site, size: int) -> None:
     site.require("revocable")
@@ -136,6 +139,7 @@ def test_rows_written_by_djangos_own_engines_are_read(site: Site, size: int) -> 
     assert site.stored(site.put(DjangosStore().encode(data).encode())) == data
 
 
+@pytest.mark.json_form
 def test_djangos_own_engines_read_what_is_stored_here(site: Site) -> None:
     site.require("revocable")
     data = {"before": "x" * 20_000, "cart": [1, {"two": None}]}
@@ -148,6 +152,7 @@ def test_the_salt_is_the_one_that_djangos_engines_use() -> None:
     assert DjangosStore().key_salt == SALT
 
 
+@pytest.mark.json_form
 def test_the_session_serializer_of_the_settings_is_used(site: Site) -> None:
     with override_settings(SESSION_SERIALIZER=f"{__name__}.Shouting"):
         key = site.session(word="quiet")

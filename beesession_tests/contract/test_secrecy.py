@@ -24,6 +24,7 @@ class Unserialisable:
 UNSERIALISABLE = [Unserialisable(), {SECRET: Unserialisable()}, [SECRET, b"\xff"], {SECRET}]
 
 
+@pytest.mark.json_form
 @pytest.mark.parametrize("moment", ["create", "change", "cycle_key"])
 def test_a_value_that_cannot_be_stored_names_its_key_and_writes_nothing(
     site: Site, moment: str, subtests: pytest.Subtests

@@ -49,6 +49,7 @@ def test_to_ask_whether_a_session_is_modified_raises_nothing(site: Site) -> None
         visit.save()
 
 
+@pytest.mark.json_form
 def test_a_deeply_nested_value_can_be_read_and_changed(site: Site) -> None:
     nested: list[Any] = []
     for _ in range(300):

@@ -9,7 +9,7 @@ from django.test import SimpleTestCase
 
 from beesession.store import SessionStore
 from beesession_tests.django.suite import OnEngine, django_tests, expecting_failure, names_of_tests
-from beesession_tests.engines import ENGINES, Engine
+from beesession_tests.engines import ENGINES, IN_GOB, Engine
 
 MIXIN = django_tests().SessionTestsMixin
 
@@ -40,11 +40,11 @@ def contract(engine: Engine, use_tz: bool) -> type:
     exceptions = IMPOSSIBLE if engine.capabilities.self_contained else {}
     members: dict[str, Any] = {"engine": engine, "overrides": {"USE_TZ": use_tz}, "__module__": __name__}
     failing = {test: expecting_failure(getattr(MIXIN, test)) for test in exceptions}
-    name = f"{engine.name.title().replace('_', '')}{'With' if use_tz else 'Without'}TimeZones"
+    name = f"{str(engine).title().replace('_', '').replace('-', 'In')}{'With' if use_tz else 'Without'}TimeZones"
     return type(name, (OnProvider, MIXIN, SimpleTestCase), {**members, **failing})
 
 
-CASES = [contract(engine, use_tz) for engine in ENGINES for use_tz in (False, True)]
+CASES = [contract(engine, use_tz) for engine in [*ENGINES, IN_GOB] for use_tz in (False, True)]
 globals().update({case.__name__: case for case in CASES})
 
 

@@ -32,15 +32,17 @@ class Engine:
         makes a directory of the test's own
     :ivar server: the property of ``Servers`` that is its server; "" where it has none
     :ivar is_sql: it connects through Django's database backends
+    :ivar codec: the CODEC that it runs with
     """
 
     name: str
     empty_store: Callable[[Any, Directory], str]
     server: str = ""
     is_sql: bool = False
+    codec: str = "json"
 
     def __str__(self) -> str:
-        return self.name
+        return self.name if self.codec == "json" else f"{self.name}-{self.codec}"
 
     @property
     def module(self) -> str:
@@ -65,7 +67,7 @@ class Engine:
     @contextmanager
     def running(self, servers: Servers, directory: Directory) -> Iterator[RunningEngine]:
         """Make this the engine of the settings, with an empty store, until the block ends."""
-        keys = {"PROVIDER_CONFIG": self.provider_config(servers, directory)}
+        keys = {"PROVIDER_CONFIG": self.provider_config(servers, directory), "CODEC": self.codec}
         with override_settings(SESSION_ENGINE=self.module, BEESESSION=keys):
             try:
                 yield RunningEngine(self, keys)
@@ -88,6 +90,11 @@ class RunningEngine:
     def name(self) -> str:
         """beego's name of it."""
         return self.engine.name
+
+    @property
+    def codec(self) -> str:
+        """The CODEC that it runs with."""
+        return self.engine.codec
 
     @property
     def SessionStore(self) -> type[SessionStore]:
@@ -160,6 +167,9 @@ ENGINES = [
     Engine("ledis", _flushed, "ledis"),
     Engine("ssdb", _flushed, "ssdb"),
 ]
+
+IN_GOB = Engine("memory", _nothing, codec="gob")
+"""What is built on the engines does not depend on what the records look like; this one writes them as beego does."""
 
 WITH_SERVER = [engine for engine in ENGINES if engine.server]
 

@@ -1,4 +1,4 @@
-"""The cookie engine: tokens on their own, then through Django's own middleware and clients."""
+"""The cookie engine: tokens on their own, beego's tokens, then through Django's own middleware and clients."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import logging
+import time
 from base64 import urlsafe_b64decode
 from collections.abc import Callable
 from http.cookies import SimpleCookie
@@ -21,13 +22,21 @@ from django.urls import path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from beesession.beego.cookie import BeegoTokens
 from beesession.codecs.seal import Seal
 from beesession.conf import Options
 from beesession.engines import cookie
-from beesession.engines.cookie import MAX_COOKIE_BYTES, CookieProvider, SessionStore
+from beesession.engines.cookie import (
+    MAX_COOKIE_BYTES,
+    BeegoCookieProvider,
+    CookieProvider,
+    SessionStore,
+    TokenProvider,
+)
 from beesession.exceptions import SessionTooLarge
 from beesession.provider import Gone, Record
 from beesession.sid import Tokens
+from beesession.testing import ProviderContract
 
 DATA = b'\x00{"who": "Ada Lovelace"}'
 KEY, OTHER_KEY = "a key of the site, long enough", "another key, long enough as well"
@@ -52,11 +61,11 @@ HOSTILE = {
 UNDECODABLE = {"no base64 of any bytes": "A" * 33, "bits to spare that are not zero": "A" * 33 + "B"}
 
 
-def provider(config: str | dict[str, Any] = "", **options: Any) -> CookieProvider:
+def provider(config: str | dict[str, Any] = "", **options: Any) -> TokenProvider:
     return CookieProvider.from_config(config, Options.from_mapping(options))
 
 
-def issued(engine: CookieProvider, data: bytes = DATA, lifetime: float = 60) -> Record:
+def issued(engine: TokenProvider, data: bytes = DATA, lifetime: float = 60) -> Record:
     return engine.create(Tokens().new(), data, lifetime)
 
 
@@ -419,6 +428,206 @@ def test_a_wrong_configuration_is_named(config: str) -> None:
         provider(config)
 
 
+# beego's tokens -------------------------------------------------------------------------------------------------
+
+SHARED = {
+    "securityKey": "a key that both sides know",
+    "blockKey": "0123456789abcdef",
+    "securityName": "shop",
+    "cookieName": "sessionid",
+}
+BEEGO = BeegoTokens(b"a key that both sides know", b"0123456789abcdef", b"shop")
+GOB = bytes.fromhex("0d7f040102ff80000110011000001cff80000106737472696e670c0300016b06737472696e670c03000176")
+LIFETIME = 3600
+
+
+def shared(config: dict[str, Any] = SHARED, **options: Any) -> TokenProvider:
+    """Return the engine as it is beside a beego application with these keys."""
+    return provider(config, **{"CODEC": "gob", "LIFETIME": LIFETIME, **options})
+
+
+def options(**keys: Any) -> Options:
+    return Options.from_mapping({"CODEC": "gob", "LIFETIME": LIFETIME, **keys})
+
+
+class TestBesideBeego(ProviderContract):
+    @pytest.fixture
+    def provider(self, settings: Any) -> TokenProvider:
+        settings.BEESESSION = {"CODEC": "gob", "LIFETIME": LIFETIME, "PROVIDER_CONFIG": json.dumps(SHARED)}
+        return shared()
+
+
+def test_gob_makes_the_provider_of_beegos_tokens() -> None:
+    assert isinstance(shared(), BeegoCookieProvider)
+    assert isinstance(BeegoCookieProvider.from_config(json.dumps(SHARED), options()), BeegoCookieProvider)
+    assert not isinstance(provider(SHARED), BeegoCookieProvider)
+
+
+def test_what_is_written_here_opens_in_beego(clock: Clock) -> None:
+    token = issued(shared(), GOB, LIFETIME).sid
+    assert BEEGO.decode(token, clock.now, LIFETIME) == (GOB, int(clock.now))
+
+
+def test_what_beego_writes_opens_here(clock: Clock) -> None:
+    written = BEEGO.encode(GOB, int(clock.now) - 600)
+    found = shared().read(written)
+    assert found is not None
+    assert (found.data, found.sid) == (GOB, written)
+    assert found.remaining == pytest.approx(LIFETIME - 600, abs=1)
+
+
+@pytest.mark.parametrize("lifetime", [1, 60, LIFETIME - 1, LIFETIME])
+@pytest.mark.parametrize("fraction", [0, 0.25, 0.999])
+def test_both_sides_end_a_session_in_the_second_of_its_expiry(clock: Clock, lifetime: int, fraction: float) -> None:
+    engine = shared()
+    clock.now = int(clock.now) + fraction
+    record = issued(engine, GOB, lifetime)
+    timestamp = BEEGO.decode(record.sid, clock.now, LIFETIME).timestamp
+    assert timestamp <= int(clock.now)
+    assert timestamp + LIFETIME == int(clock.now) + lifetime
+    assert record.remaining is not None
+    assert lifetime - 1 < record.remaining <= lifetime
+    clock.now += lifetime
+    assert engine.read(record.sid) is not None
+    clock.now += 1
+    assert engine.read(record.sid) is None
+
+
+@pytest.mark.parametrize("verb", ["swap", "regenerate", "touch"])
+def test_each_write_gives_a_new_token_of_beegos_with_a_new_time(clock: Clock, verb: str) -> None:
+    engine = shared()
+    old = issued(engine, GOB, 60)
+    new = {
+        "swap": lambda: engine.swap(old.sid, old, b"new", 600),
+        "regenerate": lambda: engine.regenerate(old.sid, Tokens().new(), old, b"new", 600),
+        "touch": lambda: engine.touch(old.sid, old, 600),
+    }[verb]()
+    opened = BEEGO.decode(new.sid, clock.now, LIFETIME)
+    assert opened == (GOB if verb == "touch" else b"new", int(clock.now) + 600 - LIFETIME)
+    clock.now += 62
+    assert engine.read(old.sid) is None
+    assert engine.read(new.sid) is not None
+
+
+def test_an_expiry_beyond_the_lifetime_is_moved_to_it(clock: Clock) -> None:
+    record = issued(shared(), GOB, 14 * 24 * 3600)
+    assert BEEGO.decode(record.sid, clock.now, LIFETIME).timestamp == int(clock.now)
+    assert record.remaining == pytest.approx(LIFETIME, abs=1)
+
+
+def test_without_a_lifetime_of_its_own_the_site_has_that_of_the_cookie(clock: Clock, settings: Any) -> None:
+    settings.SESSION_COOKIE_AGE = 77
+    token = issued(shared(LIFETIME=None), GOB, 10**6).sid
+    assert BEEGO.decode(token, clock.now, 77).timestamp == int(clock.now)
+
+
+def test_an_idle_timeout_shortens_the_expiry_and_not_the_lifetime_that_beego_counts_with(clock: Clock) -> None:
+    token = issued(shared(IDLE_TIMEOUT=60), GOB, 60).sid
+    assert BEEGO.decode(token, clock.now, LIFETIME).timestamp == int(clock.now) + 60 - LIFETIME
+
+
+def test_a_session_that_is_over_from_the_start_is_over_on_any_clock(clock: Clock) -> None:
+    token = issued(shared(), GOB, 0).sid
+    clock.now -= 365 * 24 * 3600
+    assert shared().read(token) is None
+
+
+def test_a_token_of_beegos_in_the_near_future_opens_and_a_later_one_does_not(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert shared().read(BEEGO.encode(GOB, int(clock.now) + 2)) is not None
+    assert caplog.records == []
+    assert shared().read(BEEGO.encode(GOB, int(clock.now) + 60)) is None
+    assert "TokenFromTheFuture" in caplog.text
+
+
+@pytest.mark.parametrize("size", range(6))
+def test_beegos_token_goes_through_a_cookie_header_as_it_is(size: int) -> None:
+    token = issued(shared(), b"x" * size).sid
+    header: SimpleCookie = SimpleCookie({"sessionid": token})
+    assert header.output(header="") == f" sessionid={token}"
+    assert parse_cookie(f"sessionid={token}") == {"sessionid": token}
+    assert CookieProvider.ids(options()).accepts(token)
+
+
+def test_beegos_tokens_have_their_padding_escaped_now_and_then() -> None:
+    assert {issued(shared(), b"x" * size).sid.count("%3D") for size in range(12)} == {0, 1, 2}
+
+
+@pytest.mark.parametrize("hostile", [each for name, each in HOSTILE.items() if name != "padding"])
+def test_hostile_text_is_no_token_of_beegos(hostile: str) -> None:
+    assert not CookieProvider.ids(options()).accepts(hostile)
+    assert shared().read(hostile) is None
+
+
+@given(st.text(max_size=200) | st.text(URLSAFE + "%=", min_size=32, max_size=200))
+def test_arbitrary_text_opens_nothing_beside_beego(text: str) -> None:
+    assert shared().read(text) is None
+
+
+def test_a_flipped_bit_is_refused_and_logged_without_being_named(caplog: pytest.LogCaptureFixture) -> None:
+    token = issued(shared()).sid
+    forged = token[:60] + chr(ord(token[60]) ^ 1) + token[61:]
+    assert shared().read(forged) is None
+    assert "TokenRefused" in caplog.text
+    assert token[1:20] not in caplog.text
+
+
+@pytest.mark.parametrize("bare", ["0123456789abcdef0123456789abcdef", "shop-0123456789abcdef0123456789abcdef"])
+def test_the_bare_id_that_beego_gives_a_new_visitor_opens_nothing_and_is_nothing_to_log(
+    caplog: pytest.LogCaptureFixture, bare: str
+) -> None:
+    prefix = "shop-" if bare.startswith("shop-") else ""
+    engine = shared(ID_PREFIX=prefix)
+    assert engine.read(bare) is None
+    assert caplog.records == []
+    with pytest.raises(Gone):
+        engine.touch(bare, Record(b"", sid=bare), 60)
+
+
+def test_the_largest_gob_fits_to_the_byte() -> None:
+    engine = shared()
+    limit = engine.capabilities.max_bytes
+    assert limit is not None
+    assert len("sessionid") + len(issued(engine, b"x" * limit).sid) <= MAX_COOKIE_BYTES
+    with pytest.raises(
+        SessionTooLarge, match=r"of 41\d\d bytes.*4096.*2247 bytes, and 2246 fit.*SESSION_ENGINE"
+    ) as caught:
+        issued(engine, b"x" * (limit + 1))
+    assert (caught.value.size > 4096, caught.value.limit) == (True, 4096)
+
+
+@pytest.mark.parametrize("missing", ["securityKey", "blockKey", "securityName"])
+def test_a_key_that_beego_would_make_up_must_be_given(missing: str) -> None:
+    with pytest.raises(
+        ImproperlyConfigured, match=rf"BEESESSION\['PROVIDER_CONFIG'\]: {missing} must be set.*beego"
+    ) as caught:
+        shared({name: value for name, value in SHARED.items() if name != missing})
+    assert not any(str(SHARED[name]) in str(caught.value) for name in ("securityKey", "blockKey"))
+
+
+def test_all_keys_that_are_missing_are_named() -> None:
+    with pytest.raises(ImproperlyConfigured, match="securityKey, blockKey, securityName must be set"):
+        provider("", CODEC="gob")
+
+
+def test_a_short_security_key_is_taken_since_beego_takes_it() -> None:
+    token = issued(shared({**SHARED, "securityKey": "k"}), GOB).sid
+    assert shared().read(token) is None
+    assert shared({**SHARED, "securityKey": "k"}).read(token) is not None
+
+
+def test_encryption_keys_are_refused_since_beego_has_none() -> None:
+    with pytest.raises(ImproperlyConfigured, match=r"BEESESSION\['ENCRYPTION_KEYS'\] must be empty.*blockKey"):
+        shared(ENCRYPTION_KEYS=[KEY])
+
+
+def test_a_key_that_is_no_text_in_go_is_read_as_go_reads_it(clock: Clock) -> None:
+    token = issued(shared({**SHARED, "securityName": "half \ud800"}), GOB).sid
+    go = BeegoTokens(b"a key that both sides know", b"0123456789abcdef", "half \ufffd".encode())
+    assert go.decode(token, clock.now, LIFETIME).gob == GOB
+
+
 # Through Django's own middleware --------------------------------------------------------------------------------
 
 
@@ -589,6 +798,23 @@ def test_an_async_view_uses_the_same_session(site: Any) -> None:
         return first.json()["before"], second.json()["before"]
 
     assert asyncio.run(story()) == (None, "pear")
+
+
+def test_beside_beego_what_one_request_sets_the_next_one_reads(site: Any) -> None:
+    site.BEESESSION = {"CODEC": "gob", "LIFETIME": LIFETIME, "PROVIDER_CONFIG": json.dumps(SHARED)}
+    client = Client()
+    padded = 0
+    for number in range(1, 7):
+        response = client.get(f"/put/fruit{number}/{'x' * number}")
+        (header,) = [line for line in response.cookies.output(header="").splitlines() if "sessionid=" in line]
+        value = header.strip().removeprefix("sessionid=").partition(";")[0]
+        padded += "%3D" in value
+        assert not set(value) & set('"=\\')
+        BEEGO.decode(value, time.time(), LIFETIME)
+    assert padded
+    assert shown(client) == {f"fruit{number}": "x" * number for number in range(1, 7)}
+    client.cookies["sessionid"] = "0123456789abcdef0123456789abcdef"
+    assert shown(client) == {}
 
 
 def test_sync_and_async_open_each_others_tokens(site: Any) -> None:

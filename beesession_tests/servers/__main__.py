@@ -3,7 +3,7 @@
 Prints for each one its name and what to write into PROVIDER_CONFIG, as soon as it answers, and stops all of them at
 Ctrl-C or SIGTERM. What cannot be started is told on stderr, and the rest runs.
 
-``build`` makes those servers that have to be compiled, and starts none.
+``build`` makes those servers that have to be compiled, and the beego application of the tests, and starts none.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from beesession_tests.interop import beego
 from beesession_tests.servers import CouchbaseServer, LedisServer, ServerError, Servers
 
 NAMES = [name for name, member in vars(Servers).items() if isinstance(member, cached_property)]
@@ -32,11 +33,11 @@ def main() -> int:
 
 
 def build() -> int:
-    """Build the servers that are Go programs, unless they are built already."""
+    """Build the Go programs that tests start, unless they are built already."""
     with TemporaryDirectory() as directory:
-        for server in (CouchbaseServer, LedisServer):
+        for built in (lambda: CouchbaseServer(Path(directory)), lambda: LedisServer(Path(directory)), beego.program):
             try:
-                server(Path(directory))
+                built()
             except (ServerError, pytest.skip.Exception) as error:
                 print(error, file=sys.stderr)
                 return 1

@@ -21,7 +21,7 @@ BUILT_WITHIN = 900
 """Seconds that a build may take. The first one downloads modules and compiles the standard library."""
 
 
-def build(module: Path, package: str, name: str) -> Path:
+def build(module: Path, package: str, name: str, *, tag: str = "", beside: tuple[Path, ...] = ()) -> Path:
     """Return the path of a Go program; build it unless the cache has it for just these sources.
 
     Processes that ask at the same time build it once. The modules come as ``go.sum`` names them; the module's folder is
@@ -30,14 +30,16 @@ def build(module: Path, package: str, name: str) -> Path:
     :param module: the folder that holds ``go.mod`` and a complete ``go.sum``
     :param package: what to build: ``"."``, or the path of a package that a required module has
     :param name: what to call the program
+    :param tag: a build tag
+    :param beside: folders of other modules that ``go.mod`` leads to by a path
     :raises ServerError: it does not build; ends with the last lines that Go printed
     """
-    folder = _cache() / f"{name}-{_digest(module, package)}"
+    folder = _cache() / f"{name}-{_digest((module, *beside), f'{package} {tag}'.strip())}"
     program = folder / name
     if not program.exists():
         with _locked(folder.with_suffix(".lock")):
             if not program.exists():
-                _compile(module, package, program)
+                _compile(module, package, tag, program)
     return program
 
 
@@ -52,13 +54,13 @@ def go() -> str:
     return found
 
 
-def _compile(module: Path, package: str, program: Path) -> None:
+def _compile(module: Path, package: str, tag: str, program: Path) -> None:
     compiler = go()
     program.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=program.parent) as directory:
         made = Path(directory) / program.name
         done = subprocess.run(
-            [compiler, "build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-o", str(made), package],
+            [compiler, "build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-tags", tag, "-o", str(made), package],
             cwd=module,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -78,13 +80,14 @@ def _cache() -> Path:
     return (Path(configured) if configured else Path.home() / ".cache") / "beesession-tests"
 
 
-def _digest(module: Path, package: str) -> str:
+def _digest(modules: tuple[Path, ...], package: str) -> str:
     """Return what tells one program from another: the sources, what is built of them, and for which machine."""
     machine = os.uname()
     digest = hashlib.sha256(f"{package}\n{machine.sysname}\n{machine.machine}\n".encode())
-    for path in sorted(each for each in module.rglob("*") if each.is_file()):
-        content = path.read_bytes()
-        digest.update(f"{path.relative_to(module).as_posix()}\n{len(content)}\n".encode() + content)
+    for module in modules:
+        for path in sorted(each for each in module.rglob("*") if each.is_file()):
+            content = path.read_bytes()
+            digest.update(f"{path.relative_to(module).as_posix()}\n{len(content)}\n".encode() + content)
     return digest.hexdigest()[:16]
 
 

@@ -63,6 +63,7 @@ def test_an_empty_mapping_gives_the_defaults() -> None:
         ("PROVIDER_CONFIG", {"redis": "127.0.0.1:6379"}),
         ("ALIAS", "sessions"),
         ("LIFETIME", 60),
+        ("CODEC", "gob"),
         ("KEY_PREFIX", "session:"),
         ("ON_CONFLICT", "raise"),
         ("MERGE_RULES", {"visits": add, "cart": "raise"}),
@@ -240,6 +241,13 @@ def test_the_id_rule_is_what_the_id_keys_describe() -> None:
     made = Options.from_mapping({"ID_LENGTH": 20, "ID_PREFIX": "shop-", "ID_HASH_FUNC": "sha1", "ID_HASH_KEY": "key"})
     assert (made.ids.length, made.ids.prefix, made.ids.hash_func, made.ids.hash_key) == (20, "shop-", "sha1", b"key")
     assert made.ids is made.ids
+
+
+def test_ids_that_beego_shares_are_hex() -> None:
+    assert Options.from_mapping({"CODEC": "gob"}).ids.hex_only
+    assert not Options().ids.hex_only
+    with pytest.raises(ImproperlyConfigured, match="ID_HASH_FUNC: it must give 32 to 128 hex digits"):
+        Options.from_mapping({"CODEC": "gob", "ID_HASH_FUNC": lambda entropy, key: "z" + entropy.hex()})
 
 
 def test_the_settings_are_read_when_first_asked_for_and_again_after_a_change() -> None:

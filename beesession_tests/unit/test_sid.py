@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beesession.sid import Ids, Tokens, fingerprint
+from beesession.sid import EscapedTokens, Ids, Tokens, fingerprint
 
 SID = "0123456789abcdef0123456789abcdef"
 
@@ -202,11 +202,19 @@ def test_each_id_that_is_made_is_accepted(make: Callable[[], Ids]) -> None:
     assert all(ids.accepts(ids.new()) for _ in range(1000))
 
 
+@pytest.mark.parametrize("rule", [Tokens(), EscapedTokens()], ids=["ours", "beego's"])
 @pytest.mark.parametrize("token", ["A" * 32, "a-_Z" * 1024, Tokens().new()], ids=["short", "long", "new"])
-def test_text_that_could_be_a_sealed_record_is_accepted_as_a_token(token: str) -> None:
-    assert Tokens().accepts(token)
+def test_text_that_could_be_a_sealed_record_is_accepted_as_a_token(rule: Tokens, token: str) -> None:
+    assert rule.accepts(token)
 
 
+@pytest.mark.parametrize("token", ["A" * 30 + "%3D%3D", "A" * 30 + "==", "A" * 20 + "%0A" + "A" * 20])
+def test_only_a_token_of_beegos_has_padding_or_escapes(token: str) -> None:
+    assert EscapedTokens().accepts(token)
+    assert not Tokens().accepts(token)
+
+
+@pytest.mark.parametrize("rule", [Tokens(), EscapedTokens()], ids=["ours", "beego's"])
 @pytest.mark.parametrize(
     "token",
     [
@@ -215,15 +223,15 @@ def test_text_that_could_be_a_sealed_record_is_accepted_as_a_token(token: str) -
         "A" * 4097,
         "A" * 32 + "\n",
         "A" * 32 + "\x00",
-        "A" * 31 + "=",
+        "A" * 31 + "+",
         "A" * 31 + "\u00e9",
         "A" * 31 + "/",
         None,
         7,
     ],
 )
-def test_what_cannot_be_a_sealed_record_is_no_token(token: object) -> None:
-    assert not Tokens().accepts(token)
+def test_what_cannot_be_a_sealed_record_is_no_token(rule: Tokens, token: object) -> None:
+    assert not rule.accepts(token)
 
 
 def test_a_fingerprint_names_an_id_without_giving_it_away() -> None:

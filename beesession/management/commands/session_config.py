@@ -16,6 +16,7 @@ from django.core.management.base import CommandError, CommandParser
 from beesession.aliases import ALIAS
 from beesession.beego.keys import BeegoConfigWarning
 from beesession.beego.manager import BeegoManager
+from beesession.beego.sharing import Kind
 from beesession.conf import Options
 from beesession.management import describe, doctor
 from beesession.management.base import SessionCommand, outage
@@ -34,11 +35,14 @@ class Command(SessionCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("file", metavar="FILE", nargs="?", help="a beego configuration, such as conf/app.conf")
         parser.add_argument("--doctor", action="store_true", help="try the engine on its server, on its own record")
+        parser.add_argument("--shared", action="store_true", help="tell what sharing with a beego application takes")
         parser.add_argument("--json", action="store_true", help="write JSON, for programs")
 
     def work(self, given: Namespace) -> None:
-        manager = None if given.file is None else _manager(given.file)
+        manager = None if given.file is None else _manager(given.file, given.shared)
         report = self._on_settings(given.json) if manager is None else self._on_beego(given.file, manager, given.json)
+        if (codec := self._codec(manager)) == "gob" or given.shared:
+            report["sharing"] = self._on_sharing(report["engine"], codec, given.json)
         if given.doctor:
             store = self.store() if manager is None else self._store_of(manager)
             report["doctor"] = self._examined(store, given.json)
@@ -80,6 +84,26 @@ class Command(SessionCommand):
             "warnings": list(manager.warnings),
         }
 
+    def _codec(self, manager: BeegoManager | None) -> str:
+        """Return how sessions are written; "" where there are none."""
+        if manager is None:
+            return self.store().bound_options().codec
+        mapped = manager.as_settings()
+        return str(mapped["BEESESSION"].get("CODEC", "json")) if mapped else ""
+
+    def _on_sharing(self, engine: str | None, codec: str, as_json: bool) -> dict[str, Any] | None:
+        """Tell what sharing the sessions with a beego application takes; return the same for JSON."""
+        if engine is None:
+            return None
+        told = describe.sharing_with_beego(engine, codec)
+        if not as_json:
+            self.stdout.write(f"\nSharing with beego; CODEC is {codec!r}")
+            for kind, lines in ((Kind.NEED, told.needs), (Kind.LIMIT, told.limits)):
+                if lines:
+                    self.stdout.write(f"\n{kind.value}")
+                    self._table(("-", line) for line in lines)
+        return asdict(told)
+
     def _store_of(self, manager: BeegoManager) -> type[SessionStore]:
         """Return the SessionStore that a beego configuration would make."""
         mapped = manager.as_settings()
@@ -119,10 +143,10 @@ class Command(SessionCommand):
             self.stdout.write(f"  {line}")
 
 
-def _manager(file: str) -> BeegoManager:
+def _manager(file: str, shared: bool) -> BeegoManager:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", BeegoConfigWarning)  # they are shown below the keys
-        return BeegoManager.from_conf(file)
+        return BeegoManager.from_conf(file, shared=shared)
 
 
 def _cookie_lifetime() -> str:

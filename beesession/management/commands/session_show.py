@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
 from beesession.binding import bind
+from beesession.codecs import gob
+from beesession.codecs.gobcodec import GobCodec
 from beesession.exceptions import DecodeError
 from beesession.management.base import SessionCommand
 from beesession.management.terminal import columns
@@ -20,7 +22,10 @@ from beesession.store import SessionStore
 
 
 class Command(SessionCommand):
-    help = "Shows one session: its keys and their types, its size, and how long it has left. Values stay hidden."
+    help = (
+        "Shows one session: its keys and their types (Go's, where CODEC is 'gob'), its size, and how long it has left. "
+        "Values stay hidden."
+    )
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         parser = super().create_parser(prog_name, subcommand, **kwargs)
@@ -66,7 +71,8 @@ class Command(SessionCommand):
         ]
         for line in columns(about):
             self.stdout.write(line)
-        for line in columns(list(_described(data, given.values))) if data else ():
+        kind_of = gob.go_type if isinstance(store.codec(), GobCodec) else _python_type
+        for line in columns(list(_described(data, kind_of, given.values))) if data else ():
             self.stdout.write(f"  {line}")
 
 
@@ -79,11 +85,15 @@ def _read(store: type[SessionStore], key: str) -> Record | None:
     return record
 
 
-def _described(data: dict[str, Any], values: bool) -> Iterator[tuple[str, str, str]]:
+def _python_type(value: object) -> str:
+    return type(value).__name__
+
+
+def _described(data: dict[Any, Any], kind_of: Callable[[object], str], values: bool) -> Iterator[tuple[str, str, str]]:
     for key, value in data.items():
-        kind = type(value).__name__
-        if isinstance(value, (str, list, dict)):
+        kind = kind_of(value)
+        if isinstance(value, (str, bytes, list, dict)):
             kind += f" of {len(value)}"
         # What somebody has put into a session must not steer the terminal.
         name = key if isinstance(key, str) and key.isprintable() else repr(key)
-        yield name, kind, repr(value) if values else ""
+        yield name, kind if kind.isprintable() else repr(kind), repr(value) if values else ""

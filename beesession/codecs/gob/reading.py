@@ -1,0 +1,298 @@
+"""How values are read: a function for each pair of a Go type and a form on the wire.
+
+Such a function, a :data:`Reader`, takes the bytes of the stream, a position and the state of the stream, and returns
+the value and the position behind it. It is made once for each type of a stream, and kept with the stream's definitions,
+which the next stream of the same writer has in common with it. As with the numbers
+(:mod:`~beesession.codecs.gob.wire`), nobody looks whether a value ends within its message until the next place where a
+message may end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from beesession.codecs.gob.basic_reading import QUICK, READERS, SHORT, read_bytes
+from beesession.codecs.gob.definitions import Table
+from beesession.codecs.gob.errors import GobError
+from beesession.codecs.gob.registry import REGISTRY
+from beesession.codecs.gob.spelling import LONGEST
+from beesession.codecs.gob.state import Known, Reader, State, behind_zero
+from beesession.codecs.gob.types import (
+    BASICS,
+    INTERFACE,
+    Basic,
+    BlobType,
+    GoType,
+    ListType,
+    MapType,
+    NamedType,
+    StructType,
+    fits,
+    underlying,
+)
+from beesession.codecs.gob.values import Fields, Key, Map, Opaque, Slice
+from beesession.codecs.gob.wire import get_uint, sint, uint
+
+_MOST_HEADS = 500
+
+
+def new_known(table: Table) -> Known:
+    """Return what is known of a stream that has defined these types."""
+    return Known(table, _reader, _HEADS, version=REGISTRY.version)
+
+
+# Interfaces ---------------------------------------------------------------------------------------------------------
+
+
+def _interface(raw: bytes, at: int, state: State) -> tuple[Any, int]:
+    length = raw[at]
+    if length == 0:
+        return None, at + 1
+    id_at = at + 1 + length
+    if id_at < state.end:
+        if length == _TEXT:
+            text_at = at + _TEXT_HEAD
+            size = _TEXT_SIZES.get(raw[at:text_at])
+            if size is not None:
+                end = text_at + size
+                return raw[text_at:end].decode("utf-8", "surrogateescape"), end
+        elif length == _INT:
+            small = _SMALL_INTS.get(raw[at : at + _INT_END])
+            if small is not None:
+                return small, at + _INT_END
+        first = raw[id_at]
+        count_at = id_at + 1 if first < SHORT else id_at + 257 - first
+        reader = state.heads.get(raw[at:count_at])
+        if reader is not None:
+            first = raw[count_at]
+            return reader(raw, count_at + 1 if first < SHORT else count_at + 257 - first, state)
+    return _strange_interface(raw, at, state)
+
+
+# A short text as Go writes it: name, id, byte count, the zero, and the length of the text.
+_TEXT = 6
+_TEXT_SIZES = {b"\x06string\x0c%c\x00%c" % (size + 2, size): size for size in range(SHORT - 2)}
+_TEXT_HEAD = 11
+
+_KEYS = frozenset({str, int})
+
+# A small integer in the same way, whole.
+_INT = 3
+_SMALL_INTS = {b"\x03int\x04\x02\x00" + sint(number): number for number in range(-64, 64)}
+_INT_END = 8
+
+
+def _strange_interface(raw: bytes, at: int, state: State) -> tuple[Any, int]:
+    """Read an interface whose type this stream has not had before."""
+    start = at
+    length, at = get_uint(raw, at)
+    if length == 0:
+        return None, at
+    if length > LONGEST or length > len(raw) - at:
+        raise GobError("a type's name is longer than Go allows", start)
+    name = raw[at : at + length].decode("utf-8", "surrogateescape")
+    at += length
+    type_id, end = state.type_id(raw, at, inside=True)
+    if len(state.heads) >= _MOST_HEADS:
+        state.own()  # so that what is made for names that nobody keeps goes with the stream
+    wire = state.known.table.get(type_id, at)
+    reader = _alone(name, wire, state.known, at)
+    # In other cases there is a definition between name and id.
+    if (
+        raw[start:end] == uint(length) + raw[start + len(uint(length)) : at] + sint(type_id)
+        and len(state.heads) < _MOST_HEADS
+    ):
+        state.heads[raw[start:end]] = reader
+    _, at = get_uint(raw, end)
+    return reader(raw, at, state)
+
+
+def _alone(name: str, wire: GoType, known: Known, at: int) -> Reader:
+    """Return what reads the content of an interface: a struct as it is, all else after a zero."""
+    go = REGISTRY.named(name)
+    if wire is INTERFACE:
+        raise GobError("an interface holds an interface, which no value is", at)
+    if go is None:
+        read = known.reader(wire, wire)
+    elif fits(go, wire):
+        read = known.reader(go, wire)
+    else:
+        raise GobError(f"a {name} is written as something else", at)
+    wrap = _wrapping(name, go, wire)
+    if not isinstance(wire, StructType):
+        read = behind_zero(read)
+    return read if wrap is None else _wrapped(read, wrap)
+
+
+def _wrapped(read: Reader, wrap: Callable[[Any], Any]) -> Reader:
+    def wrapped(raw: bytes, at: int, state: State) -> tuple[Any, int]:
+        value, at = read(raw, at, state)
+        return wrap(value), at
+
+    return wrapped
+
+
+def _wrapping(name: str, go: GoType | None, wire: GoType) -> Callable[[Any], Any] | None:
+    """Return what makes a value of this type tell its type; None where it does so itself."""
+    if go is None:
+        return lambda value: Opaque(name, wire, value)
+    if isinstance(go, Basic):
+        return None if go.python in _PLAIN else go.python
+    if isinstance(go, ListType):
+        return None if name == "[]interface {}" else Slice.of(name)
+    if isinstance(go, MapType):
+        return None if name == "map[string]interface {}" else Map.of(name)
+    return None
+
+
+_PLAIN = frozenset({bool, int, float, complex, str, bytes, object})
+
+
+# Types that are made of others --------------------------------------------------------------------------------------
+
+
+def _list(go: ListType, wire: ListType, known: Known) -> Reader:
+    read, length = known.reader(go.elem, wire.elem), wire.length
+
+    def list_(raw: bytes, at: int, state: State) -> tuple[list[Any], int]:
+        count = raw[at]
+        if count < SHORT:
+            at += 1
+        else:
+            count, at = get_uint(raw, at)
+        if length is not None and count != length:
+            raise GobError(f"an array of {length} elements has {count}", at)
+        state.enter(count, raw, at)
+        values = []
+        for _ in range(count):
+            value, at = read(raw, at, state)
+            values.append(value)
+        state.depth += 1
+        return values, at
+
+    return list_
+
+
+def _map(go: MapType, wire: MapType, known: Known) -> Reader:
+    read_key, read_value = known.reader(go.key, wire.key), known.reader(go.elem, wire.elem)
+    needs_no_wrapping = _keys_of(go.key)
+
+    def map_(raw: bytes, at: int, state: State) -> tuple[dict[Any, Any], int]:
+        count = raw[at]
+        if count < SHORT:
+            at += 1
+        else:
+            count, at = get_uint(raw, at)
+        state.enter(count, raw, at)
+        values = {}
+        for _ in range(count):
+            key, at = read_key(raw, at, state)
+            if key.__class__ not in needs_no_wrapping:
+                key = Key(key)
+            values[key], at = read_value(raw, at, state)
+        state.depth += 1
+        return values, at
+
+    return map_
+
+
+def _any_map(raw: bytes, at: int, state: State) -> tuple[dict[Any, Any], int]:
+    """Read what a whole session is: as :func:`_map` makes it, with what most entries are in place."""
+    count, at = get_uint(raw, at)
+    state.enter(count, raw, at)
+    values: dict[Any, Any] = {}
+    end = state.end
+    for _ in range(count):
+        text_at = at + _TEXT_HEAD
+        size = _TEXT_SIZES.get(raw[at:text_at])
+        if size is not None and text_at < end:
+            at = text_at + size
+            key: Any = raw[text_at:at].decode("utf-8", "surrogateescape")
+        else:
+            key, at = _interface(raw, at, state)
+            if key.__class__ not in _KEYS:
+                key = Key(key)
+        text_at = at + _TEXT_HEAD
+        size = _TEXT_SIZES.get(raw[at:text_at])
+        if size is not None and text_at < end:
+            at = text_at + size
+            values[key] = raw[text_at:at].decode("utf-8", "surrogateescape")
+        else:
+            values[key], at = _interface(raw, at, state)
+            end = state.end
+    state.depth += 1
+    return values, at
+
+
+def _keys_of(go: GoType) -> frozenset[type]:
+    """Return the classes of what can be the key of a dict as it is, of the keys of this type."""
+    if go is INTERFACE:
+        return _KEYS
+    go = underlying(go)
+    return frozenset({go.python, *go.python.__mro__}) if isinstance(go, Basic) else frozenset()
+
+
+def _struct(go: StructType, wire: StructType, known: Known) -> Reader:
+    by_name = go.by_name
+    readers = [(name, known.reader(by_name.get(name, part), part)) for name, part in wire.fields]
+    build, last = go.build, len(readers)
+    if build is not None:
+        go.learn(wire)
+
+    def struct(raw: bytes, at: int, state: State) -> tuple[Any, int]:
+        state.enter(0, raw, at)
+        sent = Fields()
+        number = -1
+        # What ends with its message needs no zero at its end.
+        while at < state.end:
+            delta, at = get_uint(raw, at)
+            if delta == 0:
+                break
+            number += delta
+            if number >= last:
+                raise GobError("a struct has no such field", at)
+            name, read = readers[number]
+            sent[name], at = read(raw, at, state)
+            state.left -= 1
+        state.depth += 1
+        return (sent if build is None else build(sent)), at
+
+    return struct
+
+
+def _named(go: NamedType, wire: GoType, known: Known) -> Reader:
+    read, load = known.reader(go.under, wire), go.load
+
+    def named(raw: bytes, at: int, state: State) -> tuple[Any, int]:
+        value, end = read(raw, at, state)
+        try:
+            return load(value), end
+        except (ValueError, OverflowError) as error:
+            raise GobError(f"a value is none of its type: {error}", at) from error
+
+    return named
+
+
+def _reader(go: GoType, wire: GoType, known: Known) -> Reader:
+    if isinstance(go, NamedType):
+        return _named(go, wire, known)
+    if isinstance(go, Basic):
+        return READERS[go]
+    if isinstance(go, ListType) and isinstance(wire, ListType):
+        return _list(go, wire, known)
+    if isinstance(go, MapType) and isinstance(wire, MapType):
+        return _any_map if go.key is go.elem is INTERFACE else _map(go, wire, known)
+    if isinstance(go, StructType) and isinstance(wire, StructType):
+        return _struct(go, wire, known)
+    assert isinstance(go, BlobType), "there are no other types that fit"
+    return read_bytes
+
+
+READERS[INTERFACE] = _interface
+
+_HEADS: dict[bytes, Reader] = {}
+for _type in BASICS.values():
+    if _type is not INTERFACE:
+        _head = uint(len(_type.spelling)) + _type.spelling.encode() + sint(_type.id)
+        _HEADS[_head] = QUICK.get(_type) or _alone(_type.spelling, _type, new_known(Table()), 0)
