@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from beesession.codecs.gob import Int64, Slice
 from beesession.delta import LOGIN, RAISE, Clash, Delta, LoginLost, add, diff, login, merge, same, unite
 
 ANN = dict(zip(LOGIN, ("1", "backend", "hash-of-ann"), strict=True))
 BOB = dict(zip(LOGIN, ("2", "backend", "hash-of-bob"), strict=True))
+
+
+@dataclass
+class Point:
+    x: Any
+
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-3, 3) | st.floats(allow_nan=True) | st.text(max_size=2),
@@ -26,6 +34,13 @@ SESSIONS = st.dictionaries(st.sampled_from("abcd"), VALUES)
     [
         (1, 1, True),
         (1, True, False),
+        (Point(1), Point(1), True),
+        (Point(1), Point(True), False),
+        ([Point([1])], [Point([1.0])], False),
+        (Int64(1), Int64(1), True),
+        (Int64(1), 1, False),
+        (Slice.of("[]string")(["a"]), Slice.of("[]string")(["a"]), True),
+        (Slice.of("[]string")(["a"]), ["a"], False),
         (0, False, False),
         (1, 1.0, False),
         (float("nan"), float("nan"), True),

@@ -61,6 +61,9 @@ def _value(raw: bytes, before: State | None, limits: Limits, *, only_sessions: b
         value, at = read(raw, at, state)
     except IndexError:
         raise GobError("the stream ends within a value", len(raw)) from None
+    except GobError as error:
+        # A short value is not looked at when it is cut off, and what follows it then begins behind the end.
+        raise error if error.offset <= len(raw) else GobError("the stream ends within a value", len(raw)) from None
     except RecursionError:
         raise GobError("values are nested deeper than Python can follow", 0) from None
     if at > state.end:
@@ -73,7 +76,7 @@ def _start(raw: bytes, limits: Limits) -> tuple[Known, int]:
     end = _first_value(raw)
     start = raw[:end]
     known = _starts.get(start)
-    if known is not None and known.version == REGISTRY.version and known.definitions <= limits.types:
+    if known is not None and known.version == REGISTRY.version and known.table.size <= limits.types:
         return known, end
     known, at = new_known(Table()), 0
     while at < end:

@@ -46,14 +46,13 @@ class Table:
     """The types that a stream has defined so far.
 
     :param known: those of the stream's start, which other streams may share
+    :ivar size: what :attr:`Limits.types` limits: how many they are, or the fields of the widest one
     """
 
     def __init__(self, known: Table | None = None) -> None:
         self._definitions: dict[int, Definition] = {} if known is None else dict(known._definitions)
         self._types: dict[int, GoType] = dict(ON_THE_WIRE) if known is None else dict(known._types)
-
-    def __len__(self) -> int:
-        return len(self._definitions)
+        self.size: int = 0 if known is None else known.size
 
     def read(self, raw: bytes, at: int, type_id: int, limits: Limits) -> int:
         """Read the definition of a type, and return the position behind it."""
@@ -62,6 +61,7 @@ class Table:
         if len(self._definitions) >= limits.types:
             raise GobError(f"there are more than {limits.types} type definitions", at)
         self._definitions[type_id], at = _definition(raw, at, limits)
+        self.size = max(self.size, len(self._definitions), len(self._definitions[type_id].names))
         return at
 
     def get(self, type_id: int, at: int) -> GoType:

@@ -31,12 +31,12 @@ class UnencodableError(TypeError):
 class Limits:
     """How much a stream may ask of its reader. What exceeds one of these is refused before it takes up memory.
 
-    A value takes some 16 bytes or more in Python, however short it is in a stream; ``values`` is what bounds that.
+    A value takes 16 to 150 bytes in Python, however short it is in a stream; ``values`` is what bounds that.
 
     :ivar size: bytes of a whole stream
     :ivar length: bytes of one string; those of less than 128 are always allowed
     :ivar count: elements of one list or map
-    :ivar values: elements of all lists and maps together, and fields of structs
+    :ivar values: elements of all lists and maps together, and fields of structs; of your classes also those not sent
     :ivar depth: lists, maps and structs within each other; Python's own recursion limit holds as well
     :ivar types: type definitions of one stream, and fields of one of them
     """

@@ -17,7 +17,7 @@ from beesession.codecs.gob.definitions import Table
 from beesession.codecs.gob.errors import GobError
 from beesession.codecs.gob.registry import REGISTRY
 from beesession.codecs.gob.spelling import LONGEST
-from beesession.codecs.gob.state import Known, Reader, State, behind_zero
+from beesession.codecs.gob.state import Known, Reader, State, after_zero, behind_zero
 from beesession.codecs.gob.types import (
     BASICS,
     INTERFACE,
@@ -57,10 +57,11 @@ def _interface(raw: bytes, at: int, state: State) -> tuple[Any, int]:
             if size is not None:
                 end = text_at + size
                 return raw[text_at:end].decode("utf-8", "surrogateescape"), end
-        elif length == _INT:
-            small = _SMALL_INTS.get(raw[at : at + _INT_END])
+        elif raw[id_at + 1] == _ONE_BYTE:
+            end = id_at + _ONE_BYTE_END
+            small = _ONE_BYTE_VALUES.get(raw[at:end])
             if small is not None:
-                return small, at + _INT_END
+                return small, end
         first = raw[id_at]
         count_at = id_at + 1 if first < SHORT else id_at + 257 - first
         reader = state.heads.get(raw[at:count_at])
@@ -77,10 +78,14 @@ _TEXT_HEAD = 11
 
 _KEYS = frozenset({str, int})
 
-# A small integer in the same way, whole.
-_INT = 3
-_SMALL_INTS = {b"\x03int\x04\x02\x00" + sint(number): number for number in range(-64, 64)}
-_INT_END = 8
+# What takes one byte, in the same way, whole: name, id, the byte count of two, the zero, and that byte.
+_ONE_BYTE = 2
+_ONE_BYTE_END = 4
+_ONE_BYTE_VALUES: dict[bytes, int] = {
+    **{b"\x03int\x04\x02\x00" + sint(number): number for number in range(-64, 64)},
+    b"\x04bool\x02\x02\x00\x00": False,
+    b"\x04bool\x02\x02\x00\x01": True,
+}
 
 
 def _strange_interface(raw: bytes, at: int, state: State) -> tuple[Any, int]:
@@ -120,7 +125,11 @@ def _alone(name: str, wire: GoType, known: Known, at: int) -> Reader:
     else:
         raise GobError(f"a {name} is written as something else", at)
     wrap = _wrapping(name, go, wire)
-    if not isinstance(wire, StructType):
+    if isinstance(go, ListType) and isinstance(wire, ListType):
+        read = _list(go, wire, known, alone=True)
+    elif isinstance(go, MapType) and isinstance(wire, MapType) and not _is_any(go):
+        read = _map(go, wire, known, alone=True)
+    elif not isinstance(wire, StructType):
         read = behind_zero(read)
     return read if wrap is None else _wrapped(read, wrap)
 
@@ -149,13 +158,16 @@ def _wrapping(name: str, go: GoType | None, wire: GoType) -> Callable[[Any], Any
 _PLAIN = frozenset({bool, int, float, complex, str, bytes, object})
 
 
-# Types that are made of others --------------------------------------------------------------------------------------
+# Types that are made of others. With "alone", the zero of a value that stands alone comes first: the same as with
+# behind_zero, without the call. ---------------------------------------------------------------------------------------
 
 
-def _list(go: ListType, wire: ListType, known: Known) -> Reader:
+def _list(go: ListType, wire: ListType, known: Known, *, alone: bool = False) -> Reader:
     read, length = known.reader(go.elem, wire.elem), wire.length
 
     def list_(raw: bytes, at: int, state: State) -> tuple[list[Any], int]:
+        if alone:
+            at = at + 1 if raw[at] == 0 else after_zero(raw, at)
         count = raw[at]
         if count < SHORT:
             at += 1
@@ -174,11 +186,13 @@ def _list(go: ListType, wire: ListType, known: Known) -> Reader:
     return list_
 
 
-def _map(go: MapType, wire: MapType, known: Known) -> Reader:
+def _map(go: MapType, wire: MapType, known: Known, *, alone: bool = False) -> Reader:
     read_key, read_value = known.reader(go.key, wire.key), known.reader(go.elem, wire.elem)
     needs_no_wrapping = _keys_of(go.key)
 
     def map_(raw: bytes, at: int, state: State) -> tuple[dict[Any, Any], int]:
+        if alone:
+            at = at + 1 if raw[at] == 0 else after_zero(raw, at)
         count = raw[at]
         if count < SHORT:
             at += 1
@@ -202,10 +216,10 @@ def _any_map(raw: bytes, at: int, state: State) -> tuple[dict[Any, Any], int]:
     count, at = get_uint(raw, at)
     state.enter(count, raw, at)
     values: dict[Any, Any] = {}
-    end = state.end
+    end, size_of = state.end, _TEXT_SIZES.get
     for _ in range(count):
         text_at = at + _TEXT_HEAD
-        size = _TEXT_SIZES.get(raw[at:text_at])
+        size = size_of(raw[at:text_at])
         if size is not None and text_at < end:
             at = text_at + size
             key: Any = raw[text_at:at].decode("utf-8", "surrogateescape")
@@ -214,7 +228,7 @@ def _any_map(raw: bytes, at: int, state: State) -> tuple[dict[Any, Any], int]:
             if key.__class__ not in _KEYS:
                 key = Key(key)
         text_at = at + _TEXT_HEAD
-        size = _TEXT_SIZES.get(raw[at:text_at])
+        size = size_of(raw[at:text_at])
         if size is not None and text_at < end:
             at = text_at + size
             values[key] = raw[text_at:at].decode("utf-8", "surrogateescape")
@@ -223,6 +237,10 @@ def _any_map(raw: bytes, at: int, state: State) -> tuple[dict[Any, Any], int]:
             end = state.end
     state.depth += 1
     return values, at
+
+
+def _is_any(go: MapType) -> bool:
+    return go.key is go.elem is INTERFACE
 
 
 def _keys_of(go: GoType) -> frozenset[type]:
@@ -236,11 +254,14 @@ def _keys_of(go: GoType) -> frozenset[type]:
 def _struct(go: StructType, wire: StructType, known: Known) -> Reader:
     by_name = go.by_name
     readers = [(name, known.reader(by_name.get(name, part), part)) for name, part in wire.fields]
-    build, last = go.build, len(readers)
+    build, last, zeros = go.build, len(readers), go.zeros
     if build is not None:
         go.learn(wire)
+    learnt = go.foreign
 
     def struct(raw: bytes, at: int, state: State) -> tuple[Any, int]:
+        nonlocal learnt
+        state.left -= zeros
         state.enter(0, raw, at)
         sent = Fields()
         number = -1
@@ -256,20 +277,27 @@ def _struct(go: StructType, wire: StructType, known: Known) -> Reader:
             sent[name], at = read(raw, at, state)
             state.left -= 1
         state.depth += 1
-        return (sent if build is None else build(sent)), at
+        if build is None:
+            return sent, at
+        if learnt is not go.foreign:
+            # Another program may have told otherwise of those fields: a newer version, say.
+            go.learn(wire)
+            learnt = go.foreign
+        return build(sent), at
 
     return struct
 
 
 def _named(go: NamedType, wire: GoType, known: Known) -> Reader:
-    read, load = known.reader(go.under, wire), go.load
+    read, load, name = known.reader(go.under, wire), go.load, go.python.__name__
 
     def named(raw: bytes, at: int, state: State) -> tuple[Any, int]:
         value, end = read(raw, at, state)
         try:
             return load(value), end
-        except (ValueError, OverflowError) as error:
-            raise GobError(f"a value is none of its type: {error}", at) from error
+        except (ValueError, OverflowError):
+            # What the error says may be what the session holds.
+            raise GobError(f"a value is none that a {name} can have", at) from None
 
     return named
 
@@ -282,7 +310,7 @@ def _reader(go: GoType, wire: GoType, known: Known) -> Reader:
     if isinstance(go, ListType) and isinstance(wire, ListType):
         return _list(go, wire, known)
     if isinstance(go, MapType) and isinstance(wire, MapType):
-        return _any_map if go.key is go.elem is INTERFACE else _map(go, wire, known)
+        return _any_map if _is_any(go) else _map(go, wire, known)
     if isinstance(go, StructType) and isinstance(wire, StructType):
         return _struct(go, wire, known)
     assert isinstance(go, BlobType), "there are no other types that fit"

@@ -46,8 +46,8 @@ class Registry:
         :raises ValueError: the name cannot be one of a named Go type, or is another class's
         """
         short = name.lstrip("*").rpartition("/")[2]
-        package, dot, _ = short.partition(".")
-        if not (package and dot) or len(name.encode()) > LONGEST or "[" in name or " " in name:
+        package, _, own = short.partition(".")
+        if not (package and own) or len(name.encode()) > LONGEST or "[" in name or " " in name:
             raise ValueError(f"{name!r} is no name of a Go type; it looks like 'main.User' or 'example.com/app.User'")
         other = next(
             (each for each, entry in self.by_class.items() if entry.name == name and not _same(each, cls)), None
@@ -145,8 +145,13 @@ def _type_of(cls: type, name: str) -> GoType:
         return struct_type(cls, name.rpartition(".")[2], REGISTRY.by_class)
     for base, form in _UNDER:
         if issubclass(cls, base) and cls not in (base, bool):
-            return NamedType(form, cls, cls, base)
+            return NamedType(form, cls, cls, _unchanged)
     raise TypeError(f"{cls.__qualname__} is no dataclass, nor a subclass of int, float, str or bytes")
+
+
+def _unchanged(value: Any) -> Any:
+    # Not as the base makes one of it: str() of a member of an enumeration is its name.
+    return value
 
 
 def _same(one: type, other: type) -> bool:

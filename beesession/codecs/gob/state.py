@@ -58,11 +58,6 @@ class Known:
             found = self._tops[type_id] = wire, read if isinstance(wire, StructType) else behind_zero(read)
         return found
 
-    @property
-    def definitions(self) -> int:
-        """How many types are defined."""
-        return len(self.table)
-
     def reader(self, go: GoType, wire: GoType) -> Reader:
         """Return what reads a value that is written as ``wire`` for a variable of ``go``, which fits."""
         found = self.readers.get((go, wire))

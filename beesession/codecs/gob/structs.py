@@ -59,8 +59,6 @@ def struct_type(cls: type, name: str, registered: Mapping[type, Registered]) -> 
         raise TypeError(
             f"{cls.__qualname__} has slots, and so no room for fields that only Go has; leave slots=True out"
         )
-    if not cls.__dictoffset__:
-        raise TypeError(f"{cls.__qualname__} has __slots__, and so no room for fields that only Go has; leave them out")
     made = StructType(name)
     try:
         hints = typing.get_type_hints(cls, localns={cls.__name__: cls}, include_extras=True)
@@ -110,6 +108,7 @@ def struct_type(cls: type, name: str, registered: Mapping[type, Registered]) -> 
         return sent
 
     made.fields, made.python, made.build, made.take_apart = fields, cls, build, take_apart
+    made.zeros = sum(zeros(go) for _, go in fields)
     return made
 
 
@@ -148,7 +147,10 @@ def zero(go: GoType) -> Any:
     """Return what Go has in a variable of this type that nothing was assigned to."""
     go, form = underlying(go), go
     if isinstance(form, NamedType) and isinstance(go, Basic):
-        return form.load(zero(go))
+        try:
+            return form.load(zero(go))
+        except ValueError:
+            return zero(go)  # a class that takes no zero, such as an enumeration
     if isinstance(go, Basic):
         return None if go is INTERFACE else go.python()
     if isinstance(go, ListType):
@@ -156,6 +158,12 @@ def zero(go: GoType) -> Any:
     if isinstance(go, MapType):
         return {}
     return None
+
+
+def zeros(go: GoType) -> int:
+    """Return how many values :func:`zero` makes."""
+    go = underlying(go)
+    return 1 + (go.length or 0) * zeros(go.elem) if isinstance(go, ListType) else 1
 
 
 def is_zero(value: Any, go: GoType) -> bool:

@@ -177,6 +177,7 @@ class StructType(GoType):
     :ivar python: the class that stands for it; None where nobody has registered one
     :ivar build: makes an object of that class from the fields that were sent
     :ivar take_apart: the reverse: what is to be sent of an object, in the order of the fields
+    :ivar zeros: how many values an object has of which nothing was sent
     """
 
     def __init__(
@@ -193,6 +194,7 @@ class StructType(GoType):
         self.build = build
         self.take_apart = take_apart
         self.foreign: dict[str, GoType] = {}
+        self.zeros = 0
 
     @cached_property
     def by_name(self) -> dict[str, GoType]:

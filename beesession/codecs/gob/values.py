@@ -167,6 +167,9 @@ class Complex64(complex):
         number = complex(number)
         return super().__new__(cls, single(number.real), single(number.imag))
 
+    def __getnewargs__(self) -> tuple[complex]:
+        return (complex(self),)  # complex itself is copied by two numbers
+
     def __repr__(self) -> str:
         return f"Complex64({complex(self)!r})"
 

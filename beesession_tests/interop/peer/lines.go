@@ -14,6 +14,7 @@ type request struct {
 	Values      [][]tagged `json:"values"`
 	Keys        []tagged   `json:"keys"`
 	Hex         string     `json:"hex"`
+	N           int        `json:"n"`
 	Types       []string   `json:"types"`
 	Provider    string     `json:"provider"`
 	Config      string     `json:"config"`
@@ -31,6 +32,7 @@ var operations = map[string]func(*request) (answer, error){
 	"encode":     encode,
 	"decode":     decode,
 	"through":    through,
+	"bench":      bench,
 	"register":   registerTypes,
 	"create":     write,
 	"set":        write,

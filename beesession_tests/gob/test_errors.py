@@ -1,0 +1,140 @@
+"""Whatever is no stream of gob ends in a GobError that says where, and in nothing else."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from beesession.codecs import gob
+from beesession.codecs.gob import decoder
+from beesession.codecs.gob.wire import get_uint, sint, uint
+from beesession_tests.gob.trees import read, streams, vectors
+
+SHORT = [each for each in vectors("gob.json") if len(each["hex"]) < 4096]
+SESSION = bytes.fromhex("0d7f040102ff8000011001100000")
+HEAD = sint(64) + b"\x00\x01" + b"\x06string\x0c\x03\x00\x01k"
+
+
+def message(body: bytes) -> bytes:
+    return uint(len(body)) + body
+
+
+def test_a_stream_that_is_cut_off_anywhere_is_refused_or_is_a_shorter_one() -> None:
+    for vector in SHORT:
+        stream = streams(vector)[0]
+        for size in range(len(stream)):
+            try:
+                read(stream[:size], vector["mode"])
+            except gob.GobError as error:
+                assert 0 <= error.offset <= size  # noqa: PT017  # most are refused, but not all
+            else:
+                assert vector["mode"] == "stream", "a session is one value, which needs all of its bytes"
+
+
+def _errors() -> Iterator[tuple[str, bytes, int, str]]:
+    """Yield names, streams, where they are wrong, and what is said of that."""
+    yield "empty", b"", 0, "has no value"
+    yield "no value", SESSION, 14, "has no value"
+    yield "garbage", b"\x80" * 30, 0, "more than 64 bits"
+    yield "empty message", SESSION + b"\x00", 15, "within a value"
+    yield "message too long", SESSION + b"\x30" + sint(64), 15, "longer than what is left"
+    yield "unknown id", message(sint(70)), 2, "type id 70 is not defined"
+    yield "reserved id", message(sint(-20) + b"\x02\x00\x00") + message(sint(64)), 2, "reserved, or defined twice"
+    yield "no definition", message(sint(-70) + b"\x09\x00") + message(sint(70)), 3, "no type definition"
+    yield "two types", message(sint(-70) + b"\x02\x00\x01") + message(sint(70)), 6, "defines two types"
+    yield "strange field", message(sint(-70) + b"\x02\x05") + message(sint(70)), 5, "field that Go does not know"
+    yield "behind a definition", message(sint(-70) + b"\x02\x00\x00\x00") + message(sint(70)), 6, "follows a type"
+    yield "not alone", SESSION + message(sint(64) + b"\x01"), 17, "begins with a zero"
+    yield "value too long", SESSION + message(HEAD + b"\x03int\x04\x02\x00")[:-1] + b"\x00\x02", 38, "longer than its"
+    yield "long name", SESSION + message(HEAD + uint(1025) + b"x" * 1025), 31, "name is longer than Go allows"
+    same = b"\x01\x01\x58\x01\x04\x00"
+    yield (
+        "field twice",
+        message(sint(-70) + b"\x03\x02\x02" + same * 2 + b"\x00\x00") + message(sint(70)),
+        18,
+        "one name",
+    )
+    yield "interface", SESSION + message(HEAD + b"\x06main.X\x10\x02\x00\x00"), 38, "holds an interface"
+    yield "interface by its name", SESSION + message(HEAD + b"\x0cinterface {}\x10\x02\x00\x00"), 44, "an interface"
+
+
+@pytest.mark.parametrize(("name", "stream", "offset", "what"), [*_errors()])
+def test_an_error_says_what_is_wrong_and_where(name: str, stream: bytes, offset: int, what: str) -> None:
+    with pytest.raises(gob.GobError, match=what) as caught:
+        gob.loads(stream)
+    assert abs(caught.value.offset - offset) <= 2
+    assert str(caught.value).endswith(f"(at byte {caught.value.offset})")
+
+
+def test_an_error_tells_nothing_of_the_session() -> None:
+    stream = gob.dumps({"secret-key": ["secret-value"]})
+    for size in range(len(stream)):
+        with pytest.raises(gob.GobError) as caught:
+            gob.loads(stream[:size])
+        assert "secret" not in str(caught.value)
+
+
+def test_a_nil_may_be_written_at_length() -> None:
+    assert gob.loads(SESSION + message(HEAD + b"\xff\x00")) == {"k": None}
+
+
+def test_a_number_of_nine_bytes_is_refused() -> None:
+    with pytest.raises(gob.GobError, match="more than 64 bits"):
+        get_uint(b"\xf7" + bytes(9), 0)
+    assert get_uint(b"\xf8" + b"\xff" * 8, 0) == (2**64 - 1, 9)
+    assert get_uint(b"\xfe\x00\x05", 0) == (5, 3)
+
+
+# What streams have in common ----------------------------------------------------------------------------------------
+
+
+def test_what_failed_half_way_is_not_kept() -> None:
+    stream = gob.dumps({"k": gob.Slice.of("[][][][][][][][]string")([])})
+
+    def from_depth(frames: int) -> Any:
+        return from_depth(frames - 1) if frames else gob.loads(stream)
+
+    for frames in range(900, 1000, 1):
+        decoder._starts.clear()
+        try:
+            from_depth(frames)
+        except (gob.GobError, RecursionError):
+            # With what the failure has left.
+            assert gob.loads(stream) == {"k": []}
+
+
+def test_threads_that_meet_a_type_at_once_all_read_it() -> None:
+    stream = next(bytes.fromhex(each["hex"]) for each in SHORT if each["name"] == "stream/struct/recursive-tree")
+    found: list[Any] = []
+    gate = threading.Barrier(8)
+
+    def reading() -> None:
+        for _ in range(50):
+            gate.wait()
+            try:
+                found.append(len([*gob.load_all(stream)]))
+            except gob.GobError as error:
+                found.append(error)
+            if gate.wait() == 0:
+                decoder._starts.clear()
+
+    threads = [threading.Thread(target=reading) for _ in range(8)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert found == [1] * 400
+
+
+def test_names_that_streams_make_up_are_not_kept_for_ever() -> None:
+    definitions = gob.dumps({"k": gob.Slice.of("[]string")([])})
+    head = definitions[: definitions.rindex(sint(64) + b"\x00\x01") - 1]
+    for number in range(2000):
+        name = b"[]string" if number % 2 else b"main.T%d" % number
+        gob.loads(head + message(HEAD + message(name) + sint(65) + b"\x02\x00\x00"))
+    known = decoder._starts[head]
+    assert len(known.heads) < 700
+    assert len(known.readers) < 700
