@@ -78,7 +78,7 @@ def read_bytes(raw: bytes, at: int, state: State) -> tuple[bytes, int]:
     return raw[at : at + length], at + length
 
 
-def _text(raw: bytes, at: int, state: State) -> tuple[str, int]:
+def read_text(raw: bytes, at: int, state: State) -> tuple[str, int]:
     length = raw[at]
     if length < SHORT:
         end = at + 1 + length
@@ -106,7 +106,7 @@ READERS: dict[Basic, Reader] = {
     FLOAT64: _float,
     FLOAT32: _float32,
     BYTES: read_bytes,
-    STRING: _text,
+    STRING: read_text,
     COMPLEX128: _complex,
     COMPLEX64: _complex64,
 }

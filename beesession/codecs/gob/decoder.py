@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from beesession.codecs.gob.basic_reading import SHORT
 from beesession.codecs.gob.definitions import Table
 from beesession.codecs.gob.errors import DEFAULT, GobError, Limits
 from beesession.codecs.gob.reading import new_known
@@ -43,18 +44,25 @@ def load_all(raw: bytes, *, limits: Limits = DEFAULT) -> Iterator[tuple[GoType, 
         yield go, value
 
 
-def _value(raw: bytes, before: State | None, limits: Limits, *, only_sessions: bool) -> tuple[GoType, Any, State]:
+def _value(
+    raw: bytes, before: State | None, limits: Limits, *, only_sessions: bool, carefully: bool = False
+) -> tuple[GoType, Any, State]:
     """Read the next value of a stream; return its type, its content, and the state of the stream behind it.
 
     :param before: the state of the stream; None at its start
     :param only_sessions: it has to be a ``map[interface{}]interface{}``, which beego's sessions are
+    :param carefully: for text that is no UTF-8
     """
     if len(raw) > limits.size:
         raise GobError(f"the stream has more than {limits.size} bytes", limits.size)
     try:
-        known, at = _start(raw, limits) if before is None else (before.known, before.end)
-        state = State(known, at, limits)
-        type_id, at = state.type_id(raw, at, inside=False)
+        if before is None:
+            start, at, end = _first_value(raw)
+            known = _known(raw[:start], limits)
+        else:
+            known, at, end = before.known, before.end, before.end
+        state = State(new_known(Table(known.table), is_careful=True) if carefully else known, end, limits)
+        type_id, at = get_sint(raw, at) if before is None else state.type_id(raw, at, inside=False)
         wire, read = state.known.top(type_id, at)
         if only_sessions and (wire.__class__ is not MapType or not wire.key is wire.elem is INTERFACE):
             raise GobError("the value of the stream is of another type", at)
@@ -64,6 +72,8 @@ def _value(raw: bytes, before: State | None, limits: Limits, *, only_sessions: b
     except GobError as error:
         # A short value is not looked at when it is cut off, and what follows it then begins behind the end.
         raise error if error.offset <= len(raw) else GobError("the stream ends within a value", len(raw)) from None
+    except UnicodeDecodeError:
+        return _value(raw, before, limits, only_sessions=only_sessions, carefully=True)
     except RecursionError:
         raise GobError("values are nested deeper than Python can follow", 0) from None
     if at > state.end:
@@ -71,39 +81,45 @@ def _value(raw: bytes, before: State | None, limits: Limits, *, only_sessions: b
     return wire, value, state
 
 
-def _start(raw: bytes, limits: Limits) -> tuple[Known, int]:
-    """Read the definitions that a stream starts with, or find what is known of them from another stream."""
-    end = _first_value(raw)
-    start = raw[:end]
+def _known(start: bytes, limits: Limits) -> Known:
+    """Return what is known of a stream that starts with these definitions, from another stream if there was one."""
     known = _starts.get(start)
     if known is not None and known.version == REGISTRY.version and known.table.size <= limits.types:
-        return known, end
+        return known
     known, at = new_known(Table()), 0
-    while at < end:
-        length, at = get_uint(raw, at)
-        behind = at + length
-        type_id, at = get_sint(raw, at)
-        at = known.table.read(raw, at, -type_id, limits)
-        if at != behind:
+    while at < len(start):
+        length, at = get_uint(start, at)
+        end = at + length
+        type_id, at = get_sint(start, at)
+        at = known.table.read(start, at, -type_id, limits)
+        if at != end:
             raise GobError("something follows a type definition in its message, or it is longer than that", at)
-    if end <= _LONGEST_START:
+    if len(start) <= _LONGEST_START:
         if len(_starts) >= _MOST_STARTS:
             _starts.clear()
         _starts[start] = known
-    return known, end
+    return known
 
 
-def _first_value(raw: bytes) -> int:
-    """Return where the message of the first value begins; all messages before it are definitions."""
-    at = 0
-    while at < len(raw):
-        length = raw[at]
-        inside = at + 1
-        if not 0 < length < 128:
-            length, inside = get_uint(raw, at)
-        first = raw[inside]
+def _first_value(raw: bytes) -> tuple[int, int, int]:
+    """Return where the message of the first value begins, its content, and where it ends.
+
+    All messages before it are definitions.
+    """
+    begin, size = 0, len(raw)
+    while begin < size:
+        length = raw[begin]
+        at = begin + 1
+        if length >= SHORT:
+            length, at = get_uint(raw, begin)
+        if length == 0:
+            raise GobError("a message is empty", begin)
+        end = at + length
+        if end > size:
+            raise GobError("a message is longer than what is left of the stream", begin)
+        first = raw[at]
         # The sign of a number is its last bit.
-        if not (first if first < 128 else raw[inside + 256 - first]) & 1:
-            return at
-        at = inside + length
-    raise GobError("the stream has no value", len(raw))
+        if not (first if first < SHORT else raw[at + 256 - first]) & 1:
+            return begin, at, end
+        begin = end
+    raise GobError("the stream has no value", size)

@@ -43,8 +43,8 @@ class Limits:
 
     size: int = 64 * 1024 * 1024
     length: int = 64 * 1024 * 1024
-    count: int = 1_000_000
-    values: int = 1_000_000
+    count: int = 200_000
+    values: int = 200_000
     depth: int = 100
     types: int = 1000
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from beesession.codecs.gob.basic_reading import QUICK, READERS, SHORT, read_bytes
+from beesession.codecs.gob.basic_reading import QUICK, READERS, SHORT, read_bytes, read_text
 from beesession.codecs.gob.definitions import Table
 from beesession.codecs.gob.errors import GobError
 from beesession.codecs.gob.registry import REGISTRY
@@ -37,9 +37,12 @@ from beesession.codecs.gob.wire import get_uint, sint, uint
 _MOST_HEADS = 500
 
 
-def new_known(table: Table) -> Known:
-    """Return what is known of a stream that has defined these types."""
-    return Known(table, _reader, _HEADS, version=REGISTRY.version)
+def new_known(table: Table, *, is_careful: bool = False) -> Known:
+    """Return what is known of a stream that has defined these types.
+
+    :param is_careful: take no short cuts; they raise UnicodeDecodeError where text is no UTF-8
+    """
+    return Known(table, _reader, _HEADS, version=REGISTRY.version, is_careful=is_careful)
 
 
 # Interfaces ---------------------------------------------------------------------------------------------------------
@@ -56,12 +59,19 @@ def _interface(raw: bytes, at: int, state: State) -> tuple[Any, int]:
             size = _TEXT_SIZES.get(raw[at:text_at])
             if size is not None:
                 end = text_at + size
-                return raw[text_at:end].decode("utf-8", "surrogateescape"), end
+                return raw[text_at:end].decode(), end
         elif raw[id_at + 1] == _ONE_BYTE:
             end = id_at + _ONE_BYTE_END
             small = _ONE_BYTE_VALUES.get(raw[at:end])
             if small is not None:
                 return small, end
+        elif length == _INT:
+            number_at = at + _INT_HEAD
+            size = _INT_SIZES.get(raw[at:number_at])
+            if size is not None:
+                end = number_at + size
+                number = int.from_bytes(raw[number_at:end], "big")
+                return (~(number >> 1) if number & 1 else number >> 1), end
         first = raw[id_at]
         count_at = id_at + 1 if first < SHORT else id_at + 257 - first
         reader = state.heads.get(raw[at:count_at])
@@ -79,6 +89,11 @@ _TEXT_HEAD = 11
 _KEYS = frozenset({str, int})
 
 # What takes one byte, in the same way, whole: name, id, the byte count of two, the zero, and that byte.
+# An integer of several bytes: name, id, byte count, the zero, and how many bytes come.
+_INT = 3
+_INT_SIZES = {b"\x03int\x04%c\x00%c" % (size + 2, 256 - size): size for size in range(1, 9)}
+_INT_HEAD = 8
+
 _ONE_BYTE = 2
 _ONE_BYTE_END = 4
 _ONE_BYTE_VALUES: dict[bytes, int] = {
@@ -125,10 +140,8 @@ def _alone(name: str, wire: GoType, known: Known, at: int) -> Reader:
     else:
         raise GobError(f"a {name} is written as something else", at)
     wrap = _wrapping(name, go, wire)
-    if isinstance(go, ListType) and isinstance(wire, ListType):
-        read = _list(go, wire, known, alone=True)
-    elif isinstance(go, MapType) and isinstance(wire, MapType) and not _is_any(go):
-        read = _map(go, wire, known, alone=True)
+    if name in _QUICK and not known.is_careful:
+        read = _QUICK[name]
     elif not isinstance(wire, StructType):
         read = behind_zero(read)
     return read if wrap is None else _wrapped(read, wrap)
@@ -158,24 +171,16 @@ def _wrapping(name: str, go: GoType | None, wire: GoType) -> Callable[[Any], Any
 _PLAIN = frozenset({bool, int, float, complex, str, bytes, object})
 
 
-# Types that are made of others. With "alone", the zero of a value that stands alone comes first: the same as with
-# behind_zero, without the call. ---------------------------------------------------------------------------------------
+# Types that are made of others --------------------------------------------------------------------------------------
 
 
-def _list(go: ListType, wire: ListType, known: Known, *, alone: bool = False) -> Reader:
+def _list(go: ListType, wire: ListType, known: Known) -> Reader:
     read, length = known.reader(go.elem, wire.elem), wire.length
 
     def list_(raw: bytes, at: int, state: State) -> tuple[list[Any], int]:
-        if alone:
-            at = at + 1 if raw[at] == 0 else after_zero(raw, at)
-        count = raw[at]
-        if count < SHORT:
-            at += 1
-        else:
-            count, at = get_uint(raw, at)
+        count, at = state.enter(raw, at)
         if length is not None and count != length:
             raise GobError(f"an array of {length} elements has {count}", at)
-        state.enter(count, raw, at)
         values = []
         for _ in range(count):
             value, at = read(raw, at, state)
@@ -186,19 +191,12 @@ def _list(go: ListType, wire: ListType, known: Known, *, alone: bool = False) ->
     return list_
 
 
-def _map(go: MapType, wire: MapType, known: Known, *, alone: bool = False) -> Reader:
+def _map(go: MapType, wire: MapType, known: Known) -> Reader:
     read_key, read_value = known.reader(go.key, wire.key), known.reader(go.elem, wire.elem)
     needs_no_wrapping = _keys_of(go.key)
 
     def map_(raw: bytes, at: int, state: State) -> tuple[dict[Any, Any], int]:
-        if alone:
-            at = at + 1 if raw[at] == 0 else after_zero(raw, at)
-        count = raw[at]
-        if count < SHORT:
-            at += 1
-        else:
-            count, at = get_uint(raw, at)
-        state.enter(count, raw, at)
+        count, at = state.enter(raw, at)
         values = {}
         for _ in range(count):
             key, at = read_key(raw, at, state)
@@ -213,25 +211,30 @@ def _map(go: MapType, wire: MapType, known: Known, *, alone: bool = False) -> Re
 
 def _any_map(raw: bytes, at: int, state: State) -> tuple[dict[Any, Any], int]:
     """Read what a whole session is: as :func:`_map` makes it, with what most entries are in place."""
-    count, at = get_uint(raw, at)
-    state.enter(count, raw, at)
+    count, at = state.enter(raw, at)
     values: dict[Any, Any] = {}
-    end, size_of = state.end, _TEXT_SIZES.get
+    end, size_of, followers = state.end, _TEXT_SIZES.get, state.known.followers
+    key: Any = None
+    written: bytes
     for _ in range(count):
-        text_at = at + _TEXT_HEAD
-        size = size_of(raw[at:text_at])
-        if size is not None and text_at < end:
-            at = text_at + size
-            key: Any = raw[text_at:at].decode("utf-8", "surrogateescape")
+        # Mostly a key comes behind the one that it came behind before: then its text is known.
+        follower = followers.get(key)
+        if follower is not None and raw.startswith(follower[0], at) and at + len(follower[0]) < end:
+            written, key = follower
+            at += len(written)
         else:
+            begin, before = at, key
             key, at = _interface(raw, at, state)
             if key.__class__ not in _KEYS:
                 key = Key(key)
+            elif follower is None and at - begin < SHORT and at < end and len(followers) < _MOST_HEADS:
+                followers[before] = raw[begin:at], key
+            end = state.end
         text_at = at + _TEXT_HEAD
         size = size_of(raw[at:text_at])
         if size is not None and text_at < end:
             at = text_at + size
-            values[key] = raw[text_at:at].decode("utf-8", "surrogateescape")
+            values[key] = raw[text_at:at].decode()
         else:
             values[key], at = _interface(raw, at, state)
             end = state.end
@@ -239,8 +242,52 @@ def _any_map(raw: bytes, at: int, state: State) -> tuple[dict[Any, Any], int]:
     return values, at
 
 
-def _is_any(go: MapType) -> bool:
-    return go.key is go.elem is INTERFACE
+def _any_list(raw: bytes, at: int, state: State) -> tuple[list[Any], int]:
+    """Read the content of an interface that holds ``[]interface {}``, likewise."""
+    count, at = state.enter(raw, at + 1 if raw[at] == 0 else after_zero(raw, at))
+    values: list[Any] = []
+    end, size_of = state.end, _TEXT_SIZES.get
+    for _ in range(count):
+        text_at = at + _TEXT_HEAD
+        size = size_of(raw[at:text_at])
+        if size is not None and text_at < end:
+            at = text_at + size
+            values.append(raw[text_at:at].decode())
+        else:
+            value, at = _interface(raw, at, state)
+            values.append(value)
+            end = state.end
+    state.depth += 1
+    return values, at
+
+
+def _text_map(raw: bytes, at: int, state: State) -> tuple[dict[str, Any], int]:
+    """Read the content of an interface that holds ``map[string]interface {}``, likewise."""
+    count, at = state.enter(raw, at + 1 if raw[at] == 0 else after_zero(raw, at))
+    values: dict[str, Any] = {}
+    size: int | None
+    end, size_of = state.end, _TEXT_SIZES.get
+    for _ in range(count):
+        size = raw[at]
+        if size < SHORT:
+            text_at = at + 1
+            at = text_at + size
+            key = raw[text_at:at].decode()
+        else:
+            key, at = read_text(raw, at, state)
+        text_at = at + _TEXT_HEAD
+        size = size_of(raw[at:text_at])
+        if size is not None and text_at < end:
+            at = text_at + size
+            values[key] = raw[text_at:at].decode()
+        else:
+            values[key], at = _interface(raw, at, state)
+            end = state.end
+    state.depth += 1
+    return values, at
+
+
+_QUICK: dict[str, Reader] = {"[]interface {}": _any_list, "map[string]interface {}": _text_map}
 
 
 def _keys_of(go: GoType) -> frozenset[type]:
@@ -262,7 +309,7 @@ def _struct(go: StructType, wire: StructType, known: Known) -> Reader:
     def struct(raw: bytes, at: int, state: State) -> tuple[Any, int]:
         nonlocal learnt
         state.left -= zeros
-        state.enter(0, raw, at)
+        state.enter_struct(at)
         sent = Fields()
         number = -1
         # What ends with its message needs no zero at its end.
@@ -306,11 +353,12 @@ def _reader(go: GoType, wire: GoType, known: Known) -> Reader:
     if isinstance(go, NamedType):
         return _named(go, wire, known)
     if isinstance(go, Basic):
-        return READERS[go]
+        return _strange_interface if go is INTERFACE and known.is_careful else READERS[go]
     if isinstance(go, ListType) and isinstance(wire, ListType):
         return _list(go, wire, known)
     if isinstance(go, MapType) and isinstance(wire, MapType):
-        return _any_map if _is_any(go) else _map(go, wire, known)
+        is_any = go.key is go.elem is INTERFACE and not known.is_careful
+        return _any_map if is_any else _map(go, wire, known)
     if isinstance(go, StructType) and isinstance(wire, StructType):
         return _struct(go, wire, known)
     assert isinstance(go, BlobType), "there are no other types that fit"

@@ -25,6 +25,8 @@ class Known:
     :ivar table: the types
     :ivar heads: by the bytes of an interface up to its byte count, that is name and id: what reads the rest
     :ivar readers: by type and form: what reads a value of it
+    :ivar followers: by a key of a session: how the key was written that once came behind it, and its text
+    :ivar is_careful: its readers take no short cuts, and so read what is no UTF-8
     :ivar version: that of the registry by which the readers were made
     :param make: makes such a reader
     """
@@ -36,18 +38,21 @@ class Known:
         heads: Mapping[bytes, Reader],
         readers: Mapping[tuple[GoType, GoType], Reader] | None = None,
         version: int = 0,
+        is_careful: bool = False,
     ) -> None:
+        self.is_careful = is_careful
         self.version = version
         self.table = table
         self._make = make
         self.heads = dict(heads)
         self.readers = dict(readers or {})
+        self.followers: dict[Any, tuple[bytes, Any]] = {}
         self._tops: dict[int, tuple[GoType, Reader]] = {}
         self._unfinished: dict[tuple[GoType, GoType], Reader] = {}
 
     def for_more(self) -> Known:
         """Return a copy, to which a stream may add what it alone defines."""
-        return Known(Table(self.table), self._make, self.heads, self.readers)
+        return Known(Table(self.table), self._make, self.heads, self.readers, is_careful=self.is_careful)
 
     def top(self, type_id: int, at: int) -> tuple[GoType, Reader]:
         """Return the type with this id, and what reads a value of it that stands alone."""
@@ -140,16 +145,21 @@ class State:
             self.known = self.known.for_more()
             self.heads, self.is_own = self.known.heads, True
 
-    def enter(self, count: int, raw: bytes, at: int) -> None:
-        """Note down that a value of so many parts begins.
+    def enter(self, raw: bytes, at: int) -> tuple[int, int]:
+        """Note down that a list or map begins, and return how many parts it has.
 
         :raises GobError: it is too large, or within too many others
         """
+        count = raw[at]
+        if count < 128:
+            at += 1
+        else:
+            count, at = get_uint(raw, at)
         self.left -= count
         self.depth -= 1
-        if self.left >= 0 <= self.depth and count <= len(raw) - at and count <= self.limits.count:
-            return
         limits = self.limits
+        if self.left >= 0 <= self.depth and count <= len(raw) - at and count <= limits.count:
+            return count, at
         if count > len(raw) - at:
             raise GobError("a value has more parts than the stream has bytes left", at)
         if count > limits.count:
@@ -157,6 +167,17 @@ class State:
         if self.depth < 0:
             raise GobError(f"values are nested more than {limits.depth} deep", at)
         raise GobError(f"the stream has more than {limits.values} values", at)
+
+    def enter_struct(self, at: int) -> None:
+        """Note down that a struct begins, the fields of which are counted as they come.
+
+        :raises GobError: as :meth:`enter` does
+        """
+        self.depth -= 1
+        if self.depth < 0:
+            raise GobError(f"values are nested more than {self.limits.depth} deep", at)
+        if self.left < 0:
+            raise GobError(f"the stream has more than {self.limits.values} values", at)
 
 
 def behind_zero(read: Reader) -> Reader:
