@@ -140,6 +140,8 @@ def _alone_float(raw: bytes, at: int, state: State) -> tuple[float, int]:
     if raw[at] != 0 or size > 8:
         return get_double(raw, after_zero(raw, at))
     end = at + 2 + size
+    if size == DOUBLE.size and end <= len(raw):
+        return DOUBLE.unpack_from(raw, at + 2)[0], end
     return DOUBLE.unpack(raw[at + 2 : end].rjust(8, b"\x00"))[0], end
 
 

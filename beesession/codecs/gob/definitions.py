@@ -166,6 +166,10 @@ def _name_and_id(raw: bytes, at: int, limits: Limits) -> tuple[str, int, int]:
             raise GobError("a type definition has a field that Go does not know", at)
 
 
+_MESSAGES: dict[tuple[str | GoType, int], bytes] = {}
+_MOST_MESSAGES = 500
+
+
 class Definitions:
     """The definitions that a stream of ours starts with, one for each form that it has.
 
@@ -203,12 +207,20 @@ class Definitions:
         if found is None:
             found = self._ids[key] = self._ids[go] = self._next
             self._next += 1
-            content = self._content(go, found)
-            message = sint(-found) + content
-            self.messages += uint(len(message)) + message
+            self.messages += _MESSAGES.get((key, found)) or self._message(go, key, found)
         else:
             self._ids[go] = found
         return found
+
+    def _message(self, go: GoType, key: str | GoType, type_id: int) -> bytes:
+        content = sint(-type_id) + self._content(go, type_id)
+        message = uint(len(content)) + content
+        if isinstance(go, (ListType, MapType)) and len(_MESSAGES) < _MOST_MESSAGES:
+            _, parts = go.parts()
+            # With no other ids in it, it is the same in each stream.
+            if isinstance(key, str) and all(isinstance(underlying(part), Basic) for part in parts):
+                _MESSAGES[key, type_id] = message
+        return message
 
     def _content(self, go: GoType, type_id: int) -> bytes:
         end = b"\x00"
