@@ -56,6 +56,28 @@ def test_changed_sources_make_another_program(module: Path) -> None:
     assert said(first) == "one"
 
 
+def test_changed_sources_of_a_module_beside_it_make_another_program(module: Path, tmp_path: Path) -> None:
+    beside = tmp_path / "beside"
+    beside.mkdir()
+    (beside / "go.mod").write_text("module example.test/beside\n\ngo 1.20\n")
+    (beside / "beside.go").write_text('package beside\n\nconst Word = "one"\n')
+    with (module / "go.mod").open("a") as file:
+        file.write("\nrequire example.test/beside v0.0.0\n\nreplace example.test/beside => ../beside\n")
+    (module / "main.go").write_text(
+        'package main\n\nimport "example.test/beside"\n\nfunc main() { print(beside.Word) }\n'
+    )
+    assert said(build(module, ".", "hello", beside=(beside,))) == "one"
+    (beside / "beside.go").write_text('package beside\n\nconst Word = "two"\n')
+    assert said(build(module, ".", "hello", beside=(beside,))) == "two"
+
+
+def test_a_tag_makes_another_program(module: Path) -> None:
+    (module / "main.go").write_text("//go:build !other\n\n" + PROGRAM % "one")
+    (module / "other.go").write_text("//go:build other\n\n" + PROGRAM % "other")
+    assert said(build(module, ".", "hello")) == "one"
+    assert said(build(module, ".", "hello", tag="other")) == "other"
+
+
 def test_of_several_at_once_one_builds(module: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     compiled = []
 

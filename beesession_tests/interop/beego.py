@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, contextmanager
 from http.client import HTTPConnection, HTTPResponse
 from http.cookies import SimpleCookie
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from beesession_tests.interop.lines import BeegoLines, PeerDiedError, PeerError
@@ -24,6 +24,7 @@ from beesession_tests.servers.base import ServerError, WebServer, running
 __all__ = [
     "COOKIE_KEYS",
     "COOKIE_NAME",
+    "Address",
     "BeegoApp",
     "BeegoError",
     "BeegoLines",
@@ -61,6 +62,17 @@ def beego_provider_config(engine: str, ours: str = "") -> str:
     return ours or (json.dumps(COOKIE_KEYS) if engine == "cookie" else "")
 
 
+class Address(NamedTuple):
+    """Where a beego application is.
+
+    :ivar cookie_name: the name of its session cookie
+    """
+
+    host: str
+    port: int
+    cookie_name: str
+
+
 class BeegoApp(WebServer):
     """A beego web application, which keeps its sessions with one of beego's engines.
 
@@ -72,6 +84,7 @@ class BeegoApp(WebServer):
     :param conf: further keys of its app.conf, such as ``{"sessionidprefix": "bee-"}``; they win over ours. The key
         ``peertypes`` is a JSON list of Go types that it registers.
     :ivar provider: beego's name of its engine
+    :ivar ours: whether the providers are ours
     """
 
     def __init__(
@@ -88,6 +101,7 @@ class BeegoApp(WebServer):
         super().__init__(directory)
         self._program = program(ours=ours)
         self.provider = provider
+        self.ours = ours
         self._time_zone = time_zone
         self._conf: dict[str, object] = {
             "appname": "peer",
@@ -105,9 +119,14 @@ class BeegoApp(WebServer):
         """The name of its session cookie."""
         return str(self._conf["sessionname"])
 
+    @property
+    def address(self) -> Address:
+        """Where another process finds it."""
+        return Address(self.host, self.port, self.cookie_name)
+
     def visitor(self) -> Visitor:
         """Return a new visitor, who has no cookies."""
-        return Visitor(self)
+        return Visitor(self.address)
 
     def active(self) -> int:
         """Return how many sessions beego counts; 0 with an engine that cannot."""
@@ -116,17 +135,6 @@ class BeegoApp(WebServer):
     def gc(self) -> None:
         """Have beego remove what has expired."""
         self.visitor().ask("POST", "/gc")
-
-    def await_slow(self, name: str) -> None:
-        """Wait until the slow request of that name has loaded its session, and waits.
-
-        :raises BeegoError: it does not come
-        """
-        self.visitor().ask("GET", "/waiting", name=name)
-
-    def let_go(self, name: str) -> None:
-        """Let the slow request of that name go on."""
-        self.visitor().ask("POST", "/go", name=name)
 
     def command_line(self) -> list[str]:
         return [self._program, "web", str(self.directory / "app.conf")]
@@ -157,7 +165,7 @@ class BeegoError(RuntimeError):
     """
 
     def __init__(self, status: int, message: str) -> None:
-        super().__init__(f"{status}: {message}")
+        super().__init__(status, message)  # as they are, so that it comes out of another process
         self.status = status
 
 
@@ -170,7 +178,7 @@ class Visitor:
 
     _numbers = itertools.count()
 
-    def __init__(self, app: BeegoApp) -> None:
+    def __init__(self, app: Address) -> None:
         self.app = app
         self.cookies: dict[str, str] = {}
         self.set_cookies: list[str] = []
@@ -238,11 +246,30 @@ class Visitor:
         self.ask("POST", "/login", login)
 
     def slow(self, key: str, value: str, *, name: str) -> bool:
-        """Set a key of the session that was loaded before ``app.let_go(name)``, and have it saved after that.
+        """Set a key of the session that was loaded before ``let_go(name)``, and have it saved after that.
 
         Returns when that is done; false when nobody has let it go for ten seconds, and it went on alone.
         """
         return bool(self.ask("POST", "/slow", name=name, key=key, value=value))
+
+    def await_slow(self, name: str) -> None:
+        """Wait until the slow request of that name, a visitor's, has loaded its session, and waits.
+
+        :raises BeegoError: it does not come
+        """
+        self.ask("GET", "/waiting", name=name)
+
+    def let_go(self, name: str) -> None:
+        """Let the slow request of that name go on."""
+        self.ask("POST", "/go", name=name)
+
+    def late(self, key: str, value: str, *, pause: float) -> tuple[bool, float]:
+        """Set a key of a session that was loaded some seconds before.
+
+        :return: whether somebody was logged in when it was loaded, and when beego was about to save it, in Unix seconds
+        """
+        told = self.ask("POST", "/late", key=key, value=value, pause=str(round(pause * 1e6)))
+        return told["loaded"], told["saving"]
 
     @contextmanager
     def slowly(self, key: str, value: str) -> Iterator[None]:
@@ -254,13 +281,14 @@ class Visitor:
         :raises ServerError: the block took longer than the request waits
         """
         name = f"slow-{next(self._numbers)}"
+        other = Visitor(self.app)
         with ThreadPoolExecutor(1) as threads:
             request = threads.submit(self.slow, key, value, name=name)
-            self.app.await_slow(name)
+            other.await_slow(name)
             try:
                 yield
             finally:
-                self.app.let_go(name)
+                other.let_go(name)
         if not request.result():
             raise ServerError("the slow request was not let go in time")
 

@@ -35,7 +35,13 @@ def main() -> int:
 def build() -> int:
     """Build the Go programs that tests start, unless they are built already."""
     with TemporaryDirectory() as directory:
-        for built in (lambda: CouchbaseServer(Path(directory)), lambda: LedisServer(Path(directory)), beego.program):
+        programs = (
+            lambda: CouchbaseServer(Path(directory)),
+            lambda: LedisServer(Path(directory)),
+            beego.program,
+            lambda: beego.program(ours=True),
+        )
+        for built in programs:
             try:
                 built()
             except (ServerError, pytest.skip.Exception) as error:

@@ -17,6 +17,8 @@ import pytest
 
 from beesession_tests.servers.base import ServerError
 
+_FLAGS = ("-mod=readonly", "-trimpath", "-buildvcs=false")
+
 BUILT_WITHIN = 900
 """Seconds that a build may take. The first one downloads modules and compiles the standard library."""
 
@@ -60,7 +62,7 @@ def _compile(module: Path, package: str, tag: str, program: Path) -> None:
     with tempfile.TemporaryDirectory(dir=program.parent) as directory:
         made = Path(directory) / program.name
         done = subprocess.run(
-            [compiler, "build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-tags", tag, "-o", str(made), package],
+            [compiler, "build", *_FLAGS, "-tags", tag, "-o", str(made), package],
             cwd=module,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
