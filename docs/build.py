@@ -67,9 +67,31 @@ def keys() -> str:
     return _table(("key", "default", "allowed", "what it does"), rows)
 
 
+def sharing() -> str:
+    """What it takes to share each engine with beego, and what does not work there."""
+    from beesession.beego.sharing import FACTS, Kind, facts
+
+    everywhere = [fact for fact in FACTS if len(fact.engines) > len(ENGINES) / 2]
+    rows = []
+    for name in ENGINES:
+        own = [fact for fact in facts(name) if fact not in everywhere]
+        need = " ".join(fact.text for fact in own if fact.kind is Kind.NEED)
+        limits = " ".join(fact.text for fact in own if fact.kind is not Kind.NEED)
+        rows.append(
+            (f"[`{name}`](engines/{name}.md){' *ours*' if name in _OURS_IN_GO else ''}", need or "-", limits or "-")
+        )
+    needs = "\n".join(f"* {fact.text}" for fact in everywhere if fact.kind is Kind.NEED)
+    table = _table(("engine", "is needed besides", "does not work, or not as expected"), rows)
+    return f"On each engine both sides need:\n\n{needs}\n\n{table}"
+
+
+_OURS_IN_GO = {folder.name for folder in (ROOT / "interop" / "go").iterdir() if folder.name in ENGINES}
+
+
 TABLES: dict[str, tuple[str, Callable[[], str]]] = {
     "engines": ("README.md", engines),
     "keys": ("docs/settings.md", keys),
+    "sharing": ("docs/sharing.md", sharing),
 }
 
 

@@ -15,6 +15,9 @@ class ExampleConfig(AppConfig):
     label = "demo"
 
     def ready(self) -> None:
+        # Sessions may hold what beego has put there, and only what is registered can be read as what it is.
+        from example_project import visits  # noqa: F401
+
         # The table of users is auth's, so it is there once auth has been migrated.
         post_migrate.connect(create_demo_user, sender=apps.get_app_config("auth"))
 

@@ -59,8 +59,8 @@ class Item:
 
     @property
     def as_json(self) -> str:
-        """The value as it is stored."""
-        return json.dumps(self.value, ensure_ascii=False)
+        """The value as JSON writes it; what JSON has no form for, such as a struct of beego's, in words."""
+        return json.dumps(self.value, ensure_ascii=False, default=str)
 
 
 @dataclass(frozen=True)

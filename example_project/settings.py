@@ -1,4 +1,7 @@
-"""Settings of the demo site. What concerns sessions stands in conf/app.conf, as it would for a beego application."""
+"""Settings of the demo site. What concerns sessions stands in conf/app.conf, as it would for a beego application.
+
+Beside a beego application it stands in that one's beego_app/conf/app.conf, which both read.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,9 @@ HERE = Path(__file__).resolve().parent
 # Everything that the site writes, but for the sessions, which are where conf/app.conf says.
 VAR = Path(os.environ.get("BEESESSION_DEMO_VAR") or HERE / "var")
 VAR.mkdir(parents=True, exist_ok=True)
+
+# Where the beego application is that shares the sessions; ./dev demo --with-beego says it.
+BEEGO_URL = os.environ.get("BEESESSION_DEMO_BEEGO", "")
 
 SECRET_KEY = secret_key(VAR / "secret_key")
 DEBUG = True  # runserver serves the style sheet only so; the site answers on this machine alone
@@ -43,6 +49,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "example_project.context.beego",
             ]
         },
     }
@@ -58,4 +65,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = True
 TIME_ZONE = "UTC"
 
-BeegoManager.from_conf(HERE / "conf" / "app.conf").apply(globals())
+if BEEGO_URL:
+    BeegoManager.from_conf(HERE / "beego_app" / "conf" / "app.conf", shared=True).apply(globals())
+else:
+    BeegoManager.from_conf(HERE / "conf" / "app.conf").apply(globals())

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import ClassVar, Protocol
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, Response
 
 from beesession_tests.servers import WebServer
+from beesession_tests.servers.base import free_port
 from beesession_tests.skips import require_program
 from example_project.apps import PASSWORD, USERNAME
 
-MANAGE = Path(__file__).resolve().parents[2] / "manage.py"
+ROOT = Path(__file__).resolve().parents[2]
+MANAGE = ROOT / "manage.py"
 COOKIE = "beesession_demo"
 
 
@@ -49,13 +53,62 @@ class DemoSite(WebServer):
         return [*self._environment, sys.executable, str(MANAGE), *arguments]
 
 
+class DemoWithBeego(WebServer):
+    """The demo site and the beego application beside it, as ``./dev demo --with-beego`` serves them.
+
+    :param provider: beego's name of the engine; "" for that of the demo
+    :param provider_config: its provider string
+    """
+
+    ready_within: ClassVar[float] = 240.0  # it may have to compile beego
+
+    def __init__(self, directory: Path, provider: str = "", provider_config: str = "") -> None:
+        super().__init__(directory)
+        while listens(self.host, self.port + 1):
+            self.port = free_port()
+        self._engine = [f"SESSIONPROVIDER={provider}", f"SESSIONPROVIDERCONFIG={provider_config}"]
+
+    @property
+    def url(self) -> str:
+        """The address of the Django site."""
+        return f"http://{self.host}:{self.port}/"
+
+    @property
+    def beego_url(self) -> str:
+        """The address of the beego application."""
+        return f"http://{self.host}:{self.port + 1}/"
+
+    def answers(self) -> bool:
+        return listens(self.host, self.port + 1) and super().answers()
+
+    def command_line(self) -> list[str]:
+        settings = "DJANGO_SETTINGS_MODULE=example_project.settings"
+        environment = [settings, f"BEESESSION_DEMO_VAR={self.directory}", *self._engine]
+        command = [str(ROOT / "dev"), "demo", "--with-beego", str(self.port)]
+        return [require_program("env", "coreutils"), *environment, *command]
+
+
+def listens(host: str, port: int) -> bool:
+    """Return whether anything takes connections at this port."""
+    with socket.socket() as probe:
+        return probe.connect_ex((host, port)) == 0
+
+
+class Site(Protocol):
+    """What a visitor has to know of a site."""
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+
+
 class Visitor:
     """Somebody with a browser of their own.
 
     :ivar complaints: what the browser complained about: errors on the console or in scripts, requests that failed
     """
 
-    def __init__(self, context: BrowserContext, site: DemoSite) -> None:
+    def __init__(self, context: BrowserContext, site: Site) -> None:
         self._context = context
         self._site = site
         self.complaints: list[str] = []

@@ -10,6 +10,7 @@ import enum
 import ipaddress
 import math
 import pickle
+import random
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,7 @@ from beesession.codecs import gob
 from beesession.codecs.gob import Float32, Int8, Int64, Key, Map, Slice, Time, Uint, Uint8, Uint64
 from beesession.codecs.gob.naming import named
 from beesession.codecs.gob.types import BASICS, ListType
+from beesession.codecs.gob.wire import sint, uint
 from beesession.delta import same
 from beesession.engines import memory
 
@@ -421,3 +423,20 @@ def test_what_is_only_read_is_no_change(store: Any) -> None:
     for number, value in enumerate(SAME):
         assert same(other[f"k{number}"], value)
     assert not other.modified
+
+
+def test_keys_are_read_right_in_whatever_order_they_come() -> None:
+    keys: list[Any] = ["a", "ab", "b", "", "a" * 200, "ü", 1, 70_000, Key(1.0), Key(True), Key(None)]
+    chance = random.Random(4)
+    for _ in range(200):
+        chance.shuffle(keys)
+        session = {key: position for position, key in enumerate(keys[: chance.randrange(len(keys))])}
+        read = gob.loads(gob.dumps(session))
+        assert [*read.items()] == [*session.items()]
+
+
+def test_a_nil_under_a_nil_is_an_entry_like_any_other() -> None:
+    body = b"\x02" + b"\x00\x00" + b"\x03int\x04\x02\x00\x04" + b"\x00"
+    definition = gob.dumps({})[: -len(b"\x04\xff\x80\x00\x00")]
+    stream = definition + uint(3 + len(body)) + sint(64) + b"\x00" + body
+    assert gob.loads(stream) == {Key(None): None, 2: None}

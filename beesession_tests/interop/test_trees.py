@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from beesession.codecs import gob
 from beesession.codecs.gob import Key, Map, Slice, Time
@@ -396,14 +398,21 @@ def normal(node: Any) -> Any:
 def test_random_sessions_go_to_beego_and_come_back() -> None:
     known: set[str] = set()
     with BeegoLines() as lines:
-        for seed in range(SESSIONS):
-            maker = Maker(random.Random(seed))
+
+        @settings(
+            max_examples=SESSIONS, derandomize=True, deadline=None, database=None, suppress_health_check=[*HealthCheck]
+        )
+        @given(st.randoms(use_true_random=True))
+        def goes_and_comes_back(chance: random.Random) -> None:
+            maker = Maker(chance)
             session, node = maker.session()
             if maker.spellings - known:
                 lines.register(*sorted(maker.spellings - known))
-                known |= maker.spellings
+                known.update(maker.spellings)
             stream = gob.dumps(session)
-            assert same(gob.loads(stream), session), f"seed {seed}: it does not come back here"
+            assert same(gob.loads(stream), session), "it does not come back here"
             read, again = lines.through(stream)
-            assert normal(read) == normal(node), f"seed {seed}: beego reads something else"
-            assert same(gob.loads(again), session), f"seed {seed}: what beego writes of it is something else"
+            assert normal(read) == normal(node), "beego reads something else"
+            assert same(gob.loads(again), session), "what beego writes of it is something else"
+
+        goes_and_comes_back()

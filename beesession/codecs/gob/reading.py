@@ -213,50 +213,61 @@ def _any_map(raw: bytes, at: int, state: State) -> tuple[dict[Any, Any], int]:
     """Read what a whole session is: as :func:`_map` makes it, with what most entries are in place."""
     count, at = state.enter(raw, at)
     values: dict[Any, Any] = {}
-    end, size_of, followers = state.end, _TEXT_SIZES.get, state.known.followers
+    end, followers = state.end, state.known.followers
     key: Any = None
-    written: bytes
     for _ in range(count):
         # Mostly a key comes behind the one that it came behind before: then its text is known.
-        follower = followers.get(key)
-        if follower is not None and raw.startswith(follower[0], at) and at + len(follower[0]) < end:
-            written, key = follower
-            at += len(written)
+        written, size, text = followers.get(key, _NO_GUESS)
+        if raw.startswith(written, at) and at + size < end:
+            key = text
+            at += size
         else:
-            begin, before = at, key
-            key, at = _interface(raw, at, state)
-            if key.__class__ not in _KEYS:
-                key = Key(key)
-            elif follower is None and at - begin < SHORT and at < end and len(followers) < _MOST_HEADS:
-                followers[before] = raw[begin:at], key
+            key, at = _next_key(raw, at, state, key)
             end = state.end
-        text_at = at + _TEXT_HEAD
-        size = size_of(raw[at:text_at])
-        if size is not None and text_at < end:
-            at = text_at + size
-            values[key] = raw[text_at:at].decode()
-        else:
-            values[key], at = _interface(raw, at, state)
-            end = state.end
+        if raw[at] == _TEXT:
+            text_at = at + _TEXT_HEAD
+            length = _TEXT_SIZES.get(raw[at:text_at])
+            if length is not None and text_at < end:
+                at = text_at + length
+                values[key] = raw[text_at:at].decode()
+                continue
+        values[key], at = _interface(raw, at, state)
+        end = state.end
     state.depth += 1
     return values, at
+
+
+_NO_GUESS = (b"", 2**63, None)  # longer than any stream
+
+
+def _next_key(raw: bytes, at: int, state: State, before: Any) -> tuple[Any, int]:
+    """Read a key of a session that could not be guessed, and have it be the guess behind that key from now on."""
+    start, end, followers = at, state.end, state.known.followers
+    key, at = _interface(raw, at, state)
+    if key.__class__ not in _KEYS:
+        return Key(key), at
+    size = at - start
+    if before not in followers and size < SHORT and at < end and len(followers) < _MOST_HEADS:
+        followers[before] = raw[start:at], size, key
+    return key, at
 
 
 def _any_list(raw: bytes, at: int, state: State) -> tuple[list[Any], int]:
     """Read the content of an interface that holds ``[]interface {}``, likewise."""
     count, at = state.enter(raw, at + 1 if raw[at] == 0 else after_zero(raw, at))
     values: list[Any] = []
-    end, size_of = state.end, _TEXT_SIZES.get
+    end = state.end
     for _ in range(count):
-        text_at = at + _TEXT_HEAD
-        size = size_of(raw[at:text_at])
-        if size is not None and text_at < end:
-            at = text_at + size
-            values.append(raw[text_at:at].decode())
-        else:
-            value, at = _interface(raw, at, state)
-            values.append(value)
-            end = state.end
+        if raw[at] == _TEXT:
+            text_at = at + _TEXT_HEAD
+            length = _TEXT_SIZES.get(raw[at:text_at])
+            if length is not None and text_at < end:
+                at = text_at + length
+                values.append(raw[text_at:at].decode())
+                continue
+        value, at = _interface(raw, at, state)
+        values.append(value)
+        end = state.end
     state.depth += 1
     return values, at
 
@@ -265,8 +276,7 @@ def _text_map(raw: bytes, at: int, state: State) -> tuple[dict[str, Any], int]:
     """Read the content of an interface that holds ``map[string]interface {}``, likewise."""
     count, at = state.enter(raw, at + 1 if raw[at] == 0 else after_zero(raw, at))
     values: dict[str, Any] = {}
-    size: int | None
-    end, size_of = state.end, _TEXT_SIZES.get
+    end = state.end
     for _ in range(count):
         size = raw[at]
         if size < SHORT:
@@ -275,14 +285,15 @@ def _text_map(raw: bytes, at: int, state: State) -> tuple[dict[str, Any], int]:
             key = raw[text_at:at].decode()
         else:
             key, at = read_text(raw, at, state)
-        text_at = at + _TEXT_HEAD
-        size = size_of(raw[at:text_at])
-        if size is not None and text_at < end:
-            at = text_at + size
-            values[key] = raw[text_at:at].decode()
-        else:
-            values[key], at = _interface(raw, at, state)
-            end = state.end
+        if raw[at] == _TEXT:
+            text_at = at + _TEXT_HEAD
+            length = _TEXT_SIZES.get(raw[at:text_at])
+            if length is not None and text_at < end:
+                at = text_at + length
+                values[key] = raw[text_at:at].decode()
+                continue
+        values[key], at = _interface(raw, at, state)
+        end = state.end
     state.depth += 1
     return values, at
 

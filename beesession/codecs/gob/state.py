@@ -25,7 +25,7 @@ class Known:
     :ivar table: the types
     :ivar heads: by the bytes of an interface up to its byte count, that is name and id: what reads the rest
     :ivar readers: by type and form: what reads a value of it
-    :ivar followers: by a key of a session: how the key was written that once came behind it, and its text
+    :ivar followers: by a key of a session: how the key was written that once came behind it, its size, and the key
     :ivar is_careful: its readers take no short cuts, and so read what is no UTF-8
     :ivar version: that of the registry by which the readers were made
     :param make: makes such a reader
@@ -46,7 +46,7 @@ class Known:
         self._make = make
         self.heads = dict(heads)
         self.readers = dict(readers or {})
-        self.followers: dict[Any, tuple[bytes, Any]] = {}
+        self.followers: dict[Any, tuple[bytes, int, Any]] = {}
         self._tops: dict[int, tuple[GoType, Reader]] = {}
         self._unfinished: dict[tuple[GoType, GoType], Reader] = {}
 
@@ -151,14 +151,14 @@ class State:
         :raises GobError: it is too large, or within too many others
         """
         count = raw[at]
-        if count < 128:
-            at += 1
-        else:
-            count, at = get_uint(raw, at)
+        at += 1
+        if count >= 128:
+            count, at = get_uint(raw, at - 1)
         self.left -= count
         self.depth -= 1
         limits = self.limits
-        if self.left >= 0 <= self.depth and count <= len(raw) - at and count <= limits.count:
+        # To go on with a few parts that are not there does no harm.
+        if self.left >= 0 <= self.depth and count <= limits.count and (count < 128 or count <= len(raw) - at):
             return count, at
         if count > len(raw) - at:
             raise GobError("a value has more parts than the stream has bytes left", at)
