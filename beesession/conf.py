@@ -18,6 +18,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 from django.dispatch import receiver
 
+from beesession.codecs.gob.errors import Limits
 from beesession.sid import HashFunc, Ids
 
 Check = Callable[[Any], bool]
@@ -61,6 +62,13 @@ def _merge_rules(value: object) -> bool:
     return isinstance(value, Mapping) and all(
         isinstance(key, str) and (rule == "raise" or callable(rule)) for key, rule in value.items()
     )
+
+
+LIMITS = tuple(field.name for field in fields(Limits))
+
+
+def _limits(value: object) -> bool:
+    return isinstance(value, Mapping) and all(name in LIMITS and _positive(each) for name, each in value.items())
 
 
 def _header_name(value: object) -> bool:
@@ -194,6 +202,12 @@ class Options:
     url_query: bool = _key(
         False, _flag, "True or False", "Accept the id of a session without a login from the URL's query."
     )
+    gob_limits: Mapping[str, int] = _key(
+        {},
+        _limits,
+        f"a dict of {', '.join(LIMITS)} to numbers above 0",
+        "How much a record in gob may ask of its reader, where the defaults of `codecs.gob.Limits` do not fit.",
+    )
     store_timezone: str = _key("UTC", _text, "a time zone name", "The zone of beego's zone-less PostgreSQL column.")
     async_pool: bool = _key(True, _flag, "True or False", "Give PostgreSQL's async verbs a pool of their own.")
 
@@ -253,6 +267,10 @@ class Options:
         """Seconds that a session without an expiry of its own lives in the store."""
         lifetime = self.lifetime if self.lifetime is not None else int(settings.SESSION_COOKIE_AGE)
         return lifetime if self.idle_timeout is None else min(lifetime, self.idle_timeout)
+
+    def mark_lifetime(self) -> int:
+        """Seconds that a revocation mark lives: two lifetimes as beego has them, which knows of no idle timeout."""
+        return 2 * (self.lifetime if self.lifetime is not None else int(settings.SESSION_COOKIE_AGE))
 
 
 def _shown(value: object, secret: bool) -> str:

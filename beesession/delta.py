@@ -6,6 +6,8 @@ Three states of a session meet in a merge: *base*, as this request read it; *min
 
 from __future__ import annotations
 
+import datetime
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -86,6 +88,11 @@ def same(one: object, other: object) -> bool:
         return same(vars(one), vars(other))
     if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
         return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, float) and isinstance(other, float):
+        # Two zeros of different signs are equal, too.
+        return (one == other and math.copysign(1, one) == math.copysign(1, other)) or (one != one and other != other)
+    if isinstance(one, datetime.datetime) and isinstance(other, datetime.datetime):
+        return one == other and one.utcoffset() == other.utcoffset()
     return bool(one == other or (one != one and other != other))
 
 
@@ -169,4 +176,6 @@ def unite(base: Iterable[Any] | None, mine: Iterable[Any], theirs: Iterable[Any]
     """
     before, own, stored = list(base or ()), list(mine), list(theirs)
     kept = [item for item in stored if item in own or item not in before]
-    return kept + [item for item in own if item not in before and item not in stored]
+    united = kept + [item for item in own if item not in before and item not in stored]
+    # A list of a type of its own stays one.
+    return type(theirs)(united) if isinstance(theirs, list) else united

@@ -169,9 +169,10 @@ def swap(key: bytes, record: Record, data: bytes, seconds: int, life: int | None
 
 def touch(key: bytes, seconds: int, life: int | None) -> Command:
     """Return the command that moves an expiry. Redis removes at once what is to expire in the past."""
+    # What removes is sent once: a repetition would not find what the first one has removed.
     if life is None:
-        return Command(("PEXPIRE", key, seconds * 1000), repeatable=True)
-    return TOUCH.on(key, args=(seconds * 1000,), repeatable=True, life=life)
+        return Command(("PEXPIRE", key, seconds * 1000), repeatable=seconds > 0)
+    return TOUCH.on(key, args=(seconds * 1000,), repeatable=seconds > 0, life=life)
 
 
 def regenerate(key: bytes, new_key: bytes, record: Record, data: bytes, seconds: int, life: int | None) -> Command:

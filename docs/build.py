@@ -33,7 +33,16 @@ def _table(head: tuple[str, ...], rows: Iterable[Iterable[object]]) -> str:
 
 def engines() -> str:
     """What each engine keeps of the promises, as its Capabilities say."""
-    head = ("engine", "updates merged", "logout final", "rotation atomic", "async", "count", "expiry by", "shared")
+    head = (
+        "engine",
+        "updates merged",
+        "logout final",
+        "rotation atomic",
+        "async",
+        "count",
+        "expiry by",
+        "several processes",
+    )
     return _table(head, map(_engine, ENGINES))
 
 
@@ -82,7 +91,7 @@ def sharing() -> str:
         )
     needs = "\n".join(f"* {fact.text}" for fact in everywhere if fact.kind is Kind.NEED)
     table = _table(("engine", "is needed besides", "does not work, or not as expected"), rows)
-    return f"On each engine both sides need:\n\n{needs}\n\n{table}"
+    return f"On each engine that can be shared both sides need:\n\n{needs}\n\n{table}"
 
 
 _OURS_IN_GO = {folder.name for folder in (ROOT / "interop" / "go").iterdir() if folder.name in ENGINES}

@@ -55,13 +55,14 @@ class BeegoManager:
     ) -> None:
         self.config = reading.config
         self._codec = "gob" if shared else codec
+        self._shared = shared
         self._places = dict(reading.places)
         self._engine = ""
         if self.config.on:
             place = str(self._places.get("provider", "sessionprovider"))
             self._engine = registry.resolve(self.config.provider, place)
             if shared and (reason := sharing.refusal(self.config.provider)):
-                raise ImproperlyConfigured(f"{place}: {reason}")
+                raise ImproperlyConfigured(f"{place}: {reason} Choose another engine, on both sides.")
         self._store_class: type[SessionStore] | None = None
         self._lock = threading.Lock()
         self._collector: tuple[threading.Thread, threading.Event] | None = None
@@ -140,8 +141,14 @@ class BeegoManager:
         Nothing is discarded: lists grow, dicts get the keys that they lack (BEESESSION, CACHES and DATABASES, too),
         and a value that the module has set itself wins, with a warning when beego's differs. Replaced are only
         SESSION_ENGINE and Django's own session middleware. Applying twice changes nothing.
+
+        :raises ImproperlyConfigured: the module's own BEESESSION has another CODEC than ``shared=True`` needs
         """
-        kept = mapping.merge_into(namespace, self.as_settings())
+        ours = self.as_settings()
+        own = namespace.get("BEESESSION", {})
+        if self._shared and ours and isinstance(own, Mapping) and own.get("CODEC", "gob") != "gob":
+            raise ImproperlyConfigured("BEESESSION['CODEC'] must be 'gob', or be left out, with shared=True.")
+        kept = mapping.merge_into(namespace, ours)
         self.warnings += tuple(text for text in kept if text not in self.warnings)
         keys.report(kept, 2)
 

@@ -68,9 +68,11 @@ FACTS: tuple[Fact, ...] = (
          "beesession.codecs.gob.register here."),
     Fact(Kind.NEED, _on("file"),
          "One user: both processes run as the same one, since only the owner may read the files."),
+    Fact(Kind.NEED, _on("file"),
+         "One folder: its whole path, as a relative one starts at BASE_DIR here, and at the working directory there."),
     Fact(Kind.NEED, _on("postgresql"),
          "One time zone: BEESESSION['STORE_TIMEZONE'] is the local zone of the beego process, which writes its local "
-         "time into a column without a zone."),
+         "time into a column without a zone (with our Go provider: its postgresql.TimeZone, UTC unless it is set)."),
     Fact(Kind.NEED, _on("cookie"),
          "The same securityKey, blockKey and securityName: beego takes a missing securityKey for an empty one, with "
          "which anybody can sign, and draws the other two at random at each start."),
@@ -81,6 +83,8 @@ FACTS: tuple[Fact, ...] = (
          "Stock beego writes each session whole at the end of each request, changed or not, so it can overwrite "
          "what was stored here meanwhile; beesession's Go providers (in interop/go, for redis, mysql, postgresql and "
          "memcache) cannot."),
+    Fact(Kind.LIMIT, _STORES,
+         "Each save by beego gives a session its full lifetime, whatever set_expiry() or IDLE_TIMEOUT have set."),
     Fact(Kind.LIMIT, _on("couchbase"),
          "beego's couchbase engine cannot start sessions: it only reads and continues those that were started here.",
          doubtful=True),

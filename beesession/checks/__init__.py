@@ -46,6 +46,8 @@ CONFIGURATION: tuple[Rule, ...] = (
     memcache.no_cache_clears_the_sessions,
     sharing.beego_can_read_the_records,
     sharing.engine_can_be_shared,
+    sharing.time_zone_was_thought_of,
+    sharing.path_of_the_cookie_is_beegos,
     sharing.serializer_has_an_effect,
     sharing.keys_of_the_cookie_are_long,
     sharing.cookie_has_one_name,

@@ -52,7 +52,10 @@ def engine_can_be_made(site: Site) -> Iterator[CheckMessage]:
         site.store.codec()
     except ImproperlyConfigured as failure:
         hint = "Name a directory in BEESESSION['PROVIDER_CONFIG'], or leave that out and set SESSION_FILE_PATH."
-        yield error(4, str(failure), hint if site.engine == "file" else None)
+        is_of_the_path = site.engine == "file" and any(
+            name in str(failure) for name in ("PROVIDER_CONFIG", "FILE_PATH")
+        )
+        yield error(4, str(failure), hint if is_of_the_path else None)
 
 
 def _file_engine(site: Site) -> None:

@@ -44,6 +44,30 @@ def engine_can_be_shared(site: Site) -> Iterator[CheckMessage]:
             )
 
 
+def time_zone_was_thought_of(site: Site) -> Iterator[CheckMessage]:
+    """W044: PostgreSQL's column has no zone, and beego writes its local time into it."""
+    said = getattr(settings, "BEESESSION", {})
+    if site.options.codec == "gob" and site.engine == "postgresql" and "STORE_TIMEZONE" not in said:
+        yield warning(
+            44,
+            "CODEC = 'gob': beego writes its local time into the table, and BEESESSION['STORE_TIMEZONE'] does not say "
+            "which zone that is.",
+            "Set STORE_TIMEZONE to the zone of the beego process ('UTC' if that is it); with our Go provider, to its "
+            "postgresql.TimeZone.",
+        )
+
+
+def path_of_the_cookie_is_beegos(site: Site) -> Iterator[CheckMessage]:
+    """W045: beego's cookie is for all paths; a browser would keep two cookies of one name."""
+    if site.options.codec == "gob" and settings.SESSION_COOKIE_PATH != "/":
+        yield warning(
+            45,
+            f"SESSION_COOKIE_PATH is {settings.SESSION_COOKIE_PATH!r}, and that of beego's cookie always '/': a "
+            "browser keeps one of each, and the two sides have two sessions.",
+            "Remove SESSION_COOKIE_PATH.",
+        )
+
+
 def serializer_has_an_effect(site: Site) -> Iterator[CheckMessage]:
     """W041: a serializer of the site's own, which writes no gob."""
     if site.options.codec == "gob" and settings.SESSION_SERIALIZER != SESSION_SERIALIZER:
@@ -76,7 +100,8 @@ def cookie_has_one_name(site: Site) -> Iterator[CheckMessage]:
     if config is not None and config.cookie_name not in ("", name):
         yield warning(
             43,
-            f"cookieName in BEESESSION['PROVIDER_CONFIG'] is {config.cookie_name!r}, and SESSION_COOKIE_NAME {name!r}: "
+            # Text of a provider string shows itself as hidden; this much of it is no secret.
+            f"cookieName in BEESESSION['PROVIDER_CONFIG'] is '{config.cookie_name}', and SESSION_COOKIE_NAME '{name}': "
             "what beego writes is not read here.",
             "Give cookieName, beego's sessionname and SESSION_COOKIE_NAME the same value.",
         )

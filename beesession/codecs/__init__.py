@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.core.exceptions import ImproperlyConfigured
 
+from beesession.codecs.gob import Limits
 from beesession.codecs.gobcodec import GobCodec
 from beesession.codecs.json import JSONCodec, PlainJSONCodec
 
@@ -26,7 +27,7 @@ def codec_for(options: Options, capabilities: Capabilities) -> Codec:
                 f"{options.source}['ENCRYPTION_KEYS'] must be empty with CODEC 'gob': beego could not read the "
                 "sessions, and they are not to be stored in the clear where encryption was asked for."
             )
-        return GobCodec()
+        return GobCodec(Limits(**options.gob_limits))
     if capabilities.self_contained:
         return PlainJSONCodec()
     if options.encryption_keys:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from beesession.codecs import gob
+from beesession.codecs.gob.errors import DEFAULT
 from beesession.exceptions import DecodeError, EncodeError
 
 NONE_KEYS = "_none"
@@ -25,10 +26,20 @@ class GobCodec:
     that counts. A None inside a list or a dict is a nil there, and does no harm.
 
     Nothing proves who wrote a record: whoever can write to the store is believed, as with beego.
+
+    :param limits: how much a record may ask of its reader, and how deep what is written may be nested
     """
+
+    def __init__(self, limits: gob.Limits = DEFAULT) -> None:
+        self._limits = limits
 
     def dumps(self, data: Mapping[Any, Any], key: str) -> bytes:
         nothing = [name for name, value in data.items() if value is None]
+        if NONE_KEYS in data and (nothing or isinstance(data[NONE_KEYS], _Names)):
+            raise EncodeError(
+                f"The session key {NONE_KEYS!r} is where the names of keys go whose value is None; use another key.",
+                key=NONE_KEYS,
+            )
         if not nothing:
             return self._dumps(data)
         for name in nothing:
@@ -36,14 +47,14 @@ class GobCodec:
                 raise EncodeError(
                     f"The session key {name!r} holds None, which only a key that is text can hold.", key=name
                 )
-        values = {name: value for name, value in data.items() if value is not None and name != NONE_KEYS}
+        values = {name: value for name, value in data.items() if value is not None}
         return self._dumps({**values, NONE_KEYS: _Names(nothing)})
 
     def loads(self, raw: bytes, key: str) -> dict[Any, Any]:
         if not raw:
             return {}
         try:
-            data = gob.loads(raw)
+            data = gob.loads(raw, limits=self._limits)
         except gob.GobError as error:
             raise DecodeError("the record is not a session of beego's") from error
         if isinstance(data.get(NONE_KEYS), _Names):
@@ -55,7 +66,7 @@ class GobCodec:
 
     def _dumps(self, data: Mapping[Any, Any]) -> bytes:
         try:
-            return gob.dumps(data)
+            return gob.dumps(data, limits=self._limits)
         except gob.UnencodableError as error:
             raise EncodeError(
                 f"The session key {error.key!r} holds what Go cannot be given: {error}.", key=error.key

@@ -344,7 +344,7 @@ class SharedCouchbaseProvider(CouchbaseProvider):
 
     def __init__(self, config: dsn.CouchbaseConfig, options: Options) -> None:
         super().__init__(config, options)
-        self._lifetime = options.store_lifetime
+        self._mark_lifetime = options.mark_lifetime
 
     async def _read(self, call: Call, sid: str) -> Record | None:
         found, mark = await self._send(call, Look((self._key(sid), self._mark(sid)), self._of_get))
@@ -396,7 +396,7 @@ class SharedCouchbaseProvider(CouchbaseProvider):
         return Gone() if current is None else Conflict(current)
 
     async def _revoke(self, call: Call, sid: str) -> None:
-        seconds = self.whole_seconds(2 * self._lifetime())
+        seconds = self.whole_seconds(self._mark_lifetime())
         await self._send(call, Operation("upsert", (self._mark(sid), b"1"), _expiring(seconds), repeatable=True))
 
     async def _is_revoked(self, call: Call, sid: str) -> bool:

@@ -63,7 +63,7 @@ class FileProvider(Provider):
     :param locks: the absolute path of the folder of locks, which must exist, on the same file system
     :param lifetime: returns LIFETIME, the seconds between a file's modification time and its expiry
     :param ids: the names that are session files; any other file is left alone
-    :param shared: a running beego uses the same files
+    :param mark_lifetime: returns the seconds that a revocation mark lives; None: no running beego uses the same files
     """
 
     name = "file"
@@ -82,12 +82,20 @@ class FileProvider(Provider):
         revokes=True,
     )
 
-    def __init__(self, root: str, locks: str, lifetime: Callable[[], float], ids: Ids, *, shared: bool = False) -> None:
+    def __init__(
+        self,
+        root: str,
+        locks: str,
+        lifetime: Callable[[], float],
+        ids: Ids,
+        *,
+        mark_lifetime: Callable[[], float] | None = None,
+    ) -> None:
         self.root = root
         self.locks = Locks(locks)
         self._lifetime = lifetime
         self._ids = ids
-        self._shared = shared
+        self._mark_lifetime = mark_lifetime
         self._gc_lock = threading.Lock()
         self._walks: dict[bool, Iterator[str]] = {}  # by dry_run: where the last gc stopped
 
@@ -109,7 +117,8 @@ class FileProvider(Provider):
                 f"{key}: {root} must be a directory that this process can read and write: {error.strerror}."
             ) from error
         ids = Ids(hex_only=True) if options.hash_keys else options.ids
-        return cls(root, locks, options.store_lifetime, ids, shared=options.codec == "gob")
+        marks = options.mark_lifetime if options.codec == "gob" else None
+        return cls(root, locks, options.store_lifetime, ids, mark_lifetime=marks)
 
     def close(self) -> None:
         with self._gc_lock:
@@ -231,13 +240,13 @@ class FileProvider(Provider):
             yield draft, shelf
 
     def _is_revoked(self, sid: str) -> bool:
-        return self._shared and self.locks.is_marked(sid)
+        return self._mark_lifetime is not None and self.locks.is_marked(sid)
 
     def _revoke(self, draft: Draft, sid: str) -> None:
         """Leave the mark of an id that ends, where there are marks. It comes before what it is for."""
         self._demand_id(sid)
-        if self._shared:
-            draft.publish_mark(sid, 2 * self._lifetime())
+        if self._mark_lifetime is not None:
+            draft.publish_mark(sid, self._mark_lifetime())
 
     def _bury(self, draft: Draft, shelf: int, sid: str) -> None:
         """Remove what beego has stored under a revoked id, if there is any, and let the mark begin anew."""
@@ -279,7 +288,11 @@ class FileProvider(Provider):
                 with open(found, "rb", closefd=False) as file:
                     data = file.read()
                 # Our own files are complete as soon as they have a name.
-                if not self._shared or _is_complete(data, before, os.fstat(found)) or time.monotonic() > until:
+                if (
+                    self._mark_lifetime is None
+                    or _is_complete(data, before, os.fstat(found))
+                    or time.monotonic() > until
+                ):
                     return Record(data, sid=sid, remaining=remaining)
             time.sleep(_PAUSE)
 

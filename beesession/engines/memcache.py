@@ -281,7 +281,7 @@ class SharedMemcacheProvider(MemcacheProvider):
 
     def __init__(self, nodes: Nodes, options: Options) -> None:
         super().__init__(nodes, options)
-        self._lifetime = options.store_lifetime
+        self._mark_lifetime = options.mark_lifetime
 
     def read(self, sid: str) -> Record | None:
         record, is_marked = self._look(sid)
@@ -341,7 +341,7 @@ class SharedMemcacheProvider(MemcacheProvider):
         return bool(is_removed)
 
     def _revocation(self, sid: str) -> Request:
-        return Request("set", self._mark(sid), _expiry(self.whole_seconds(2 * self._lifetime())), b"1")
+        return Request("set", self._mark(sid), _expiry(self.whole_seconds(self._mark_lifetime())), b"1")
 
     def _mark(self, sid: str) -> str:
         return self._key(sid) + ":r"

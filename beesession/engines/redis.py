@@ -63,7 +63,7 @@ class RedisProvider(SteppedProvider):
         # What stands behind the prefix: the id, or its SHA-256.
         self._names = Ids(length=32, hex_only=True) if options.hash_keys else self.ids(options)
         self._tells_ttl = options.touch_interval > 0
-        self._lifetime = options.store_lifetime if options.codec == "gob" else None
+        self._mark_lifetime = options.mark_lifetime if options.codec == "gob" else None
 
     @classmethod
     def from_config(cls, value: str | Mapping[str, Any], options: Options) -> RedisProvider:
@@ -166,7 +166,7 @@ class RedisProvider(SteppedProvider):
                 found.update(key for key in keys if self._names_a_session(key))
         where = "KEY_PREFIX and a session id" if self._prefix else "a session id"
         blind = "" if self._prefix else "; without KEY_PREFIX, other data under such a key is counted as well"
-        revived = "" if self._lifetime is None else "; what beego saves after its end is counted until it is read"
+        revived = "" if self._mark_lifetime is None else "; what beego saves after its end is counted until it is read"
         return Count(len(found), f"counted by SCAN: the strings whose key has the form of {where}{blind}{revived}")
 
     async def _info(self, call: Call, section: str) -> list[Mapping[str, Any]]:
@@ -179,8 +179,8 @@ class RedisProvider(SteppedProvider):
         return self._prefix + sid.encode()
 
     def _life_of_a_mark(self) -> int | None:
-        """Return the milliseconds of two lifetimes; None where this store has no marks."""
-        return None if self._lifetime is None else self.whole_seconds(2 * self._lifetime()) * 1000
+        """Return the milliseconds that a mark lives; None where this store has no marks."""
+        return None if self._mark_lifetime is None else self.whole_seconds(self._mark_lifetime()) * 1000
 
     def _names_a_session(self, key: bytes) -> bool:
         return self._names.accepts(key[len(self._prefix) :].decode("ascii", "replace"))

@@ -115,7 +115,7 @@ class SSDBProvider(Provider):
     def __init__(self, client: Client, options: Options) -> None:
         self._client = client
         self._prefix = options.key_prefix.encode()
-        self._lifetime = options.store_lifetime
+        self._mark_lifetime = options.mark_lifetime
         self._leaves_marks = options.codec == "gob"
         # What stands behind the prefix: the id, or its SHA-256.
         self._names = Ids(length=32, hex_only=True) if options.hash_keys else self.ids(options)
@@ -355,7 +355,7 @@ class SSDBProvider(Provider):
         return [self._revocation(key), removal] if self._leaves_marks else [removal]
 
     def _revocation(self, key: bytes) -> Request:
-        return (b"setx", key + _MARK, b"1", b"%d" % self.whole_seconds(2 * self._lifetime()))
+        return (b"setx", key + _MARK, b"1", b"%d" % self.whole_seconds(self._mark_lifetime()))
 
     def _discard(self, key: bytes, *, not_after: float = math.inf) -> None:
         """Remove an entry if the server can be reached."""

@@ -87,7 +87,7 @@ def test_an_engine_that_cannot_be_shared_is_refused_with_its_place_and_the_reaso
     }
     with pytest.raises(ImproperlyConfigured) as caught:
         made(way, provider, tmp_path, shared=True)
-    assert str(caught.value) == f"{place[way]}: {sharing.refusal(provider)}"
+    assert str(caught.value) == f"{place[way]}: {sharing.refusal(provider)} Choose another engine, on both sides."
     assert made(way, provider, tmp_path, codec="gob").as_settings()["BEESESSION"]["CODEC"] == "gob"
 
 
@@ -147,6 +147,13 @@ def test_a_session_of_the_manager_travels_in_beegos_own_cookie(browser: Any) -> 
     assert TOKENS.decode(token, time.time(), 600).gob
     browser.keep(response)
     assert manager.session_start(browser.get("/")).get("username") == "astaxie"
+
+
+def test_a_settings_module_with_another_codec_is_refused() -> None:
+    settings = {"BEESESSION": {"CODEC": "json"}}
+    with pytest.raises(ImproperlyConfigured, match=r"BEESESSION\['CODEC'\] must be 'gob', or be left out"):
+        BeegoManager.from_keys({"sessionon": True, "sessionprovider": "redis"}, shared=True).apply(settings)
+    assert settings == {"BEESESSION": {"CODEC": "json"}}
 
 
 # What is known ------------------------------------------------------------------------------------------------

@@ -296,6 +296,8 @@ FIRING: list[tuple[str, dict[str, Any]]] = [
     ("W041", shared("redis") | {"SESSION_SERIALIZER": "django.core.signing.JSONSerializer"}),
     ("W042", shared_cookie(securityKey=STRONG[:15])),
     ("W043", shared_cookie(cookieName="beegosessionID")),
+    ("W044", shared("postgresql")),
+    ("W045", shared("redis") | {"SESSION_COOKIE_PATH": "/shop/"}),
 ]
 
 FOR_A_LIVE_SITE = ["W010", "W011", "W012"]
@@ -359,6 +361,9 @@ SILENT: list[tuple[str, dict[str, Any]]] = [
     ("W041", {"SESSION_SERIALIZER": "django.core.signing.JSONSerializer"}),
     ("W042", on("cookie", PROVIDER_CONFIG=json.dumps({"securityKey": STRONG}))),
     ("W043", shared_cookie(cookieName="")),
+    ("W044", shared("postgresql", STORE_TIMEZONE="UTC")),
+    ("W044", on("postgresql")),
+    ("W045", {"SESSION_COOKIE_PATH": "/shop/"}),
     ("W043", on("cookie", PROVIDER_CONFIG=json.dumps({"securityKey": STRONG, "cookieName": "x"}))),
 ]
 

@@ -236,7 +236,9 @@ def test_a_shared_file_with_an_engine_that_cannot_be_is_an_error_that_says_why(t
     file = written(tmp_path, f"sessionprovider = {engine}", f"sessionproviderconfig = {config}")
     outcome = run("session_config", file, "--shared")
     assert outcome.code == 1
-    assert outcome.error == f"{file}:2: sessionprovider: {sharing.refusal(engine)}"
+    assert (
+        outcome.error == f"{file}:2: sessionprovider: {sharing.refusal(engine)} Choose another engine, on both sides."
+    )
 
 
 @override_settings(SESSION_ENGINE=REDIS, BEESESSION={"CODEC": "gob"})

@@ -301,6 +301,15 @@ def test_a_mark_lives_two_lifetimes(verbs: Verbs, beego: Beego, end: Act) -> Non
 
 
 @each_that_revokes
+def test_an_idle_timeout_makes_no_mark_shorter(engine: RunningEngine, beego: Beego) -> None:
+    # What beego brings back lives its full lifetime: of idle timeouts it knows nothing.
+    with engine.configured(CODEC="gob", LIFETIME=LIFETIME, IDLE_TIMEOUT=60):
+        sid = engine.session_of(asta=1)
+        engine.provider.destroy(sid)
+        assert beego.mark(sid) == pytest.approx(2 * LIFETIME, abs=3)
+
+
+@each_that_revokes
 def test_the_removal_of_what_was_revived_renews_the_mark(verbs: Verbs, beego: Beego) -> None:
     record = verbs.store()
     verbs.destroy(record.sid)

@@ -100,7 +100,16 @@ def test_each_change_of_the_table_gives_that_type(expression: str, go: str) -> N
     assert gob.go_type(eval(expression, NAMES)) == go
 
 
-@pytest.mark.parametrize("refused", [2**64, gob.BigInt(2**70) + 1, {1, 2}, datetime(2024, 1, 1).date()], ids=repr)
+@pytest.mark.parametrize(
+    ("python", "name"), [(row[1], name) for row in TYPES for name in re.findall(r"`\.([^`]+)`", row[2])]
+)
+def test_each_property_of_the_table_is_one(python: str, name: str) -> None:
+    assert not callable(getattr(eval(python.strip("`"), NAMES), name))
+
+
+@pytest.mark.parametrize(
+    "refused", [2**64, gob.BigInt(2**70) + 1, {1, 2}, datetime(2024, 1, 1).date(), datetime(2024, 1, 1)], ids=repr
+)
 def test_what_the_page_calls_refused_is_refused(refused: Any) -> None:
     with pytest.raises(gob.UnencodableError):
         gob.dumps({"key": refused})

@@ -11,9 +11,12 @@ import pytest
 from beesession.codecs import gob
 from beesession.codecs.gob import decoder
 from beesession.codecs.gob.wire import get_uint, sint, uint
+from beesession_tests.gob.registrations import taken_back
 from beesession_tests.gob.trees import read, streams, vectors
 
 SHORT = [each for each in vectors("gob.json") if len(each["hex"]) < 4096]
+SECRET = "the-visitors-secret"
+
 SESSION = bytes.fromhex("0d7f040102ff8000011001100000")
 HEAD = sint(64) + b"\x00\x01" + b"\x06string\x0c\x03\x00\x01k"
 
@@ -75,6 +78,52 @@ def test_an_error_tells_nothing_of_the_session() -> None:
         with pytest.raises(gob.GobError) as caught:
             gob.loads(stream[:size])
         assert "secret" not in str(caught.value)
+
+
+def _alone(name: bytes, content: bytes, count: bytes | None = None) -> bytes:
+    """Return a session with one value under "k": an interface that holds bytes of a type of this name."""
+    body = b"\x00" + uint(len(content)) + content
+    size = uint(len(body)) if count is None else count
+    value = uint(len(name)) + name + sint(5) + size + body
+    return SESSION + message(sint(64) + b"\x00\x01" + b"\x06string\x0c\x03\x00\x01k" + value)
+
+
+def test_a_long_name_is_read_whatever_follows_it() -> None:
+    for length in (127, 128, 129, 200, 255, 256, 257, 1024):
+        for size in range(260):
+            value = gob.loads(_alone(b"n" * length, b"x" * size))["k"]
+            assert (value.name, value.value) == ("n" * length, b"x" * size)
+
+
+def test_a_byte_count_of_more_than_64_bits_is_refused_whatever_it_belongs_to() -> None:
+    for name in (b"[]uint8", b"main.Token"):
+        for _ in range(2):  # the second time the name is known
+            assert gob.loads(_alone(name, b"x", b"\xff\x03"))["k"] in (b"x", gob.loads(_alone(name, b"x"))["k"])
+            with pytest.raises(gob.GobError):
+                gob.loads(_alone(name, b"x", b"\x80" + b"\x00" * 128))
+
+
+def test_what_a_class_of_somebodys_own_says_of_a_value_is_not_told() -> None:
+    def refuse(value: object) -> object:
+        raise ValueError(SECRET)
+
+    class Refusing(str):
+        pass
+
+    with taken_back():
+        gob.register_encoded(Refusing, "main.Refusing", gob.BlobType(5), Refusing, refuse)
+        with pytest.raises(gob.UnencodableError) as caught:
+            gob.dumps({"k": Refusing("x")})
+    assert SECRET not in repr(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_the_name_of_a_type_is_shown_as_what_it_is() -> None:
+    name = b"\x1b]0;title\x07\n" + b"n" * 900
+    with pytest.raises(gob.GobError) as caught:
+        gob.loads(_alone(b"[]string", b"x"))
+    assert "[]string" in str(caught.value)
+    assert "\x1b" not in repr(gob.loads(_alone(name, b"x"))["k"])
 
 
 def test_a_nil_may_be_written_at_length() -> None:

@@ -94,6 +94,29 @@ def test_the_length_of_an_array_is_limited_by_its_definition() -> None:
             gob.loads(stream(length), limits=gob.Limits(count=50))
 
 
+@pytest.mark.parametrize("name", [name for name in AT_AND_OVER if name not in {"types", "fields", "size"}])
+def test_what_could_not_be_read_again_is_not_written(name: str) -> None:
+    stream, limits, limit = AT_AND_OVER[name]
+    fits, is_over = gob.loads(stream(limit)), gob.loads(stream(limit + 1))
+    assert gob.loads(gob.dumps(fits, limits=limits(limit)), limits=limits(limit)) == fits
+    with pytest.raises(gob.UnencodableError):
+        gob.dumps(is_over, limits=limits(limit))
+
+
+def test_a_session_that_is_too_large_as_a_whole_is_not_written() -> None:
+    size = len(gob.dumps({"k": "x" * 200}))
+    gob.dumps({"k": "x" * 200}, limits=gob.Limits(size=size))
+    with pytest.raises(gob.UnencodableError, match="more bytes than the limits allow"):
+        gob.dumps({"k": "x" * 200}, limits=gob.Limits(size=size - 1))
+
+
+def test_many_lists_that_are_fine_alone_and_not_together_are_named_by_the_key_that_is_too_much() -> None:
+    session = {"a": [1] * 60, "b": [1] * 60}
+    with pytest.raises(gob.UnencodableError, match="more parts") as caught:
+        gob.dumps(session, limits=gob.Limits(values=100))
+    assert caught.value.key == "b"
+
+
 def test_depth_limits_what_is_written_too() -> None:
     limits = gob.Limits(depth=10)
     assert gob.loads(gob.dumps({"k": nested(9)}, limits=limits)) == {"k": nested(9)}

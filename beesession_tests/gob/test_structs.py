@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import datetime
 import enum
@@ -245,6 +246,52 @@ def test_a_field_that_only_go_has_may_have_another_type_in_another_version_of_th
     assert [gob.loads(each)["k"].value["Extra"] for each in written] == [5, "five", 5, "five"]
 
 
+def _stream_of_a_point(**extra: tuple[GoType, Any]) -> bytes:
+    """Return a session with a main.Point of a program in which it has further fields."""
+    form = StructType("Point", [("X", BASICS["int"]), *((name, go) for name, (go, _) in extra.items())])
+    values = {name: value for name, (_, value) in extra.items()}
+    return gob.dumps({"k": gob.Opaque("main.Point", form, gob.Fields(X=1, **values))})
+
+
+def test_versions_of_a_struct_that_are_read_in_turn_are_each_written_as_they_came() -> None:
+    old = _stream_of_a_point(Age=(BASICS["int"], 5))
+    new = _stream_of_a_point(Age=(BASICS["string"], "five"), Name=(BASICS["string"], "x"))
+    gob.register(Point, "main.Point")
+    sessions = [gob.loads(old), gob.loads(new)]
+    written = [gob.dumps(each) for each in sessions]
+    assert all(same(gob.loads(stream), session) for stream, session in zip(written, sessions, strict=True))
+    _unregister(Point)
+    assert [{**gob.loads(each)["k"].value} for each in written] == [
+        {"X": 1, "Age": 5},
+        {"X": 1, "Age": "five", "Name": "x"},
+    ]
+
+
+def test_two_versions_of_a_struct_in_one_session_are_refused_by_the_name_of_the_field() -> None:
+    old, new = _stream_of_a_point(Age=(BASICS["int"], 5)), _stream_of_a_point(Age=(BASICS["string"], "five"))
+    gob.register(Point, "main.Point")
+    with pytest.raises(gob.UnencodableError, match="two versions, which differ in the field Age"):
+        gob.dumps({"a": gob.loads(old)["k"], "b": gob.loads(new)["k"]})
+
+
+def test_what_one_session_has_beside_a_class_is_not_written_into_another() -> None:
+    streams = [_stream_of_a_point(**{f"Field{number}": (BASICS["int"], 1)}) for number in range(1500)]
+    gob.register(Point, "main.Point")
+    before = gob.dumps({"k": Point(1)})
+    for stream in streams:
+        gob.loads(stream)
+    assert gob.dumps({"k": Point(1)}) == before
+
+
+def test_what_only_go_has_is_copied_with_the_object() -> None:
+    stream = _stream_of_a_point(Tags=(ListType(BASICS["string"]), ["a"]))
+    gob.register(Point, "main.Point")
+    session = gob.loads(stream)
+    copied = copy.deepcopy(session)
+    assert same(copied, session)
+    assert gob.dumps(copied) == gob.dumps(session)
+
+
 def _fields(cls: type) -> Any:
     return REGISTRY.by_class[cls].go.fields  # type: ignore[attr-defined]
 
@@ -397,7 +444,7 @@ def test_a_value_of_another_class_is_refused() -> None:
     class Derived(Point):
         pass
 
-    with pytest.raises(gob.UnencodableError, match="a Derived has no type in Go"):
+    with pytest.raises(gob.UnencodableError, match="Derived has no type in Go"):
         gob.dumps({"k": Derived()})
 
 

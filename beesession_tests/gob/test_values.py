@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
 
 from beesession.codecs import gob
@@ -264,10 +265,10 @@ def _looping() -> list[Any]:
 
 REFUSED = {
     "none": (None, "None at the top"),
-    "set": ({1}, "a set has no type in Go"),
-    "decimal": (decimal.Decimal(1), "a Decimal has no type"),
-    "object": ([object()], "a object has no type"),
-    "date": (datetime.date(2024, 1, 1), "a date has no type"),
+    "set": ({1}, "set has no type in Go"),
+    "decimal": (decimal.Decimal(1), "Decimal has no type"),
+    "object": ([object()], "object has no type"),
+    "date": (datetime.date(2024, 1, 1), "date has no type"),
     "loop": (_looping(), "nested too deep, or contains itself"),
     "too-large": (2**64, "more than 64 bits"),
     "too-small": (-(2**63) - 1, "more than 64 bits"),
@@ -440,3 +441,23 @@ def test_a_nil_under_a_nil_is_an_entry_like_any_other() -> None:
     definition = gob.dumps({})[: -len(b"\x04\xff\x80\x00\x00")]
     stream = definition + uint(3 + len(body)) + sint(64) + b"\x00" + body
     assert gob.loads(stream) == {Key(None): None, 2: None}
+
+
+def test_a_time_keeps_its_nanoseconds_in_another_zone_and_with_other_parts() -> None:
+    time = Time(2024, 2, 29, 12, 30, 15, 250, UTC, nanosecond=7)
+    local = time.astimezone(CET)
+    assert (local, local.nanosecond, local.hour) == (time, 7, 13)
+    assert timezone.localtime(time, CET).nanosecond == 7
+    later = time.replace(hour=13)
+    assert (later.hour, later.nanosecond, type(later)) == (13, 7, Time)
+    assert time.replace(nanosecond=8).nanosecond == 8
+    assert "nanosecond=7" in repr(later)
+    assert pickle.loads(pickle.dumps(later)) == later
+    assert (later - datetime.timedelta(hours=1)).nanosecond == 0
+    assert not Time(1, 1, 1, tzinfo=UTC).nonzero
+
+
+def test_the_offset_that_stands_for_utc_in_go_is_refused() -> None:
+    odd = datetime.timezone(datetime.timedelta(minutes=-1))
+    with pytest.raises(gob.UnencodableError, match="minus one minute"):
+        gob.dumps({"k": Time(2024, 1, 1, tzinfo=odd)})

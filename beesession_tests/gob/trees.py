@@ -11,6 +11,7 @@ from typing import Any
 from beesession.codecs import gob
 from beesession.codecs.gob.errors import DEFAULT, Limits
 from beesession.codecs.gob.naming import ANY_MAP, named
+from beesession.codecs.gob.structs import ForeignFields
 from beesession.codecs.gob.types import (
     INTERFACE,
     Basic,
@@ -21,7 +22,7 @@ from beesession.codecs.gob.types import (
     NamedType,
     StructType,
 )
-from beesession.codecs.gob.values import Key, Opaque
+from beesession.codecs.gob.values import FOREIGN, Key, Opaque
 
 Tree = dict[str, Any]
 
@@ -69,8 +70,10 @@ def tree(go: GoType, value: Any) -> Tree:
         keys = [(each.value if isinstance(each, Key) else each, item) for each, item in value.items()]
         return {"w": "map", "v": [[tree(go.key, key), tree(go.elem, item)] for key, item in keys]}
     assert isinstance(go, StructType)
-    types = dict(go.all_fields())
-    sent = value if go.take_apart is None else go.take_apart(value)
+    types, sent = dict(go.fields), value
+    if go.take_apart is not None:
+        foreign = getattr(value, FOREIGN, None) or ForeignFields({}, {})
+        types, sent = {**types, **foreign.types}, {**go.take_apart(value), **foreign}
     return {"w": "struct", "name": go.name, "v": [[name, tree(types[name], each)] for name, each in sent.items()]}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -14,6 +15,10 @@ from beesession.delta import LOGIN, RAISE, Clash, Delta, LoginLost, add, diff, l
 
 ANN = dict(zip(LOGIN, ("1", "backend", "hash-of-ann"), strict=True))
 BOB = dict(zip(LOGIN, ("2", "backend", "hash-of-bob"), strict=True))
+
+
+NOON = datetime(2024, 2, 29, 12, tzinfo=timezone.utc)
+EAST = timezone(timedelta(hours=2))
 
 
 @dataclass
@@ -37,6 +42,10 @@ SESSIONS = st.dictionaries(st.sampled_from("abcd"), VALUES)
         (Point(1), Point(1), True),
         (Point(1), Point(True), False),
         ([Point([1])], [Point([1.0])], False),
+        (0.0, -0.0, False),
+        (-0.0, -0.0, True),
+        (NOON, NOON.astimezone(EAST), False),
+        (NOON, NOON.replace(), True),
         (Int64(1), Int64(1), True),
         (Int64(1), 1, False),
         (Slice.of("[]string")(["a"]), Slice.of("[]string")(["a"]), True),
@@ -167,6 +176,11 @@ def test_united_lists_hold_what_a_set_would(base: list[int], mine: list[int], th
     merged = unite(base, mine, theirs)
     assert set(merged) == (set(theirs) - removed) | added
     assert len(merged) == len(set(merged))
+
+
+def test_united_lists_keep_the_type_that_they_have_in_go() -> None:
+    strings = Slice.of("[]string")
+    assert same(unite(strings(["a"]), strings(["a", "b"]), strings(["a", "c"])), strings(["a", "c", "b"]))
 
 
 def test_a_delta_of_nothing_is_false() -> None:

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from beesession.codecs import gob
+from beesession.codecs import codec_for, gob
 from beesession.codecs.gobcodec import NONE_KEYS, GobCodec
+from beesession.conf import Options
+from beesession.engines import memory
 from beesession.exceptions import DecodeError, EncodeError
 from beesession.tracking import SessionData
 
@@ -79,3 +81,36 @@ def test_what_is_no_session_is_refused_without_telling_it(raw: bytes) -> None:
     with pytest.raises(DecodeError) as caught:
         GobCodec().loads(raw, "key")
     assert str(caught.value) == "the record is not a session of beego's"
+
+
+@pytest.mark.parametrize(
+    "data", [{NONE_KEYS: 1, "a": None}, {NONE_KEYS: None}, {NONE_KEYS: gob.Slice.of("[]string")(["a"])}]
+)
+def test_the_key_that_names_of_none_travel_under_is_not_overwritten(data: dict[str, Any]) -> None:
+    with pytest.raises(EncodeError, match="'_none'") as caught:
+        GobCodec().dumps(data, "key")
+    assert caught.value.key == NONE_KEYS
+
+
+def test_the_limits_are_those_of_the_settings() -> None:
+    nested = {"k": [[[1]]]}
+    raw = GobCodec().dumps(nested, "key")
+    options = Options.from_mapping({"CODEC": "gob", "GOB_LIMITS": {"depth": 3}})
+    codec = codec_for(options, memory.SessionStore.provider_class.capabilities)
+    with pytest.raises(DecodeError):
+        codec.loads(raw, "key")
+    with pytest.raises(EncodeError, match="nested too deep"):
+        codec.dumps(nested, "key")
+    assert codec.loads(codec.dumps({"k": [[1]]}, "key"), "key") == {"k": [[1]]}
+
+
+def test_go_type_tells_what_an_integer_is_written_as() -> None:
+    assert [gob.go_type(number) for number in (2**63 - 1, 2**63, 2**64 - 1, -(2**63))] == [
+        "int",
+        "uint64",
+        "uint64",
+        "int",
+    ]
+    for number in (2**64, -(2**63) - 1):
+        with pytest.raises(gob.UnencodableError, match=r"gob\.BigInt"):
+            gob.go_type(number)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from beesession.codecs.gob.definitions import Definitions
-from beesession.codecs.gob.errors import UnencodableError
+from beesession.codecs.gob.errors import Limits, UnencodableError
 from beesession.codecs.gob.types import (
     BASICS,
     BOOL,
@@ -30,20 +30,34 @@ Writer = Callable[[Any, bytearray, "Sink"], None]
 class Sink:
     """What the values of one stream have in common.
 
+    What a reader with the same limits would refuse is not written: nobody could read it any more.
+
     :ivar definitions: its types
     :ivar depth: lists, maps and structs that may still be entered
+    :ivar left: values that may still come
     """
 
-    __slots__ = ("definitions", "depth")
+    __slots__ = ("definitions", "depth", "left", "limits")
 
-    def __init__(self, definitions: Definitions, depth: int) -> None:
+    def __init__(self, definitions: Definitions, limits: Limits) -> None:
         self.definitions = definitions
-        self.depth = depth
+        self.depth = limits.depth
+        self.left = limits.values
+        self.limits = limits
 
-    def enter(self) -> None:
+    def enter(self, count: int) -> None:
+        """Note down that a list or map of so many parts begins."""
         self.depth -= 1
+        self.left -= count
         if self.depth < 0:
             raise UnencodableError("it is nested too deep, or contains itself")
+        if self.left < 0 or count > self.limits.count:
+            raise UnencodableError("it has more parts than the limits allow to be read (GOB_LIMITS)")
+
+    def demand_length(self, length: int) -> None:
+        """Refuse a string of so many bytes if the limits do."""
+        if length > self.limits.length:
+            raise UnencodableError("it has a longer text than the limits allow to be read (GOB_LIMITS)")
 
 
 def _bool(value: Any, out: bytearray, sink: Sink) -> None:
@@ -101,6 +115,7 @@ def write_bytes(value: Any, out: bytearray, sink: Sink) -> None:
     if not isinstance(value, (bytes, bytearray, memoryview)):
         raise is_no(value, "[]uint8")
     data = bytes(value)
+    sink.demand_length(len(data))
     out += uint(len(data)) + data
 
 
@@ -123,6 +138,7 @@ def _text(value: Any, out: bytearray, sink: Sink) -> None:
     if not isinstance(value, str):
         raise is_no(value, "string")
     data = text(value)
+    sink.demand_length(len(data))
     out += uint(len(data)) + data
 
 

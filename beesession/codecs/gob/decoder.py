@@ -15,7 +15,7 @@ from beesession.codecs.gob.types import INTERFACE, GoType, MapType
 from beesession.codecs.gob.wire import get_sint, get_uint
 
 _LONGEST_START = 4096
-_MOST_STARTS = 256
+_MOST_STARTS = 64
 
 _starts: dict[bytes, Known] = {}
 

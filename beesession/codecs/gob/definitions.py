@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from beesession.codecs.gob.errors import GobError, Limits
+from beesession.codecs.gob.errors import GobError, Limits, UnencodableError
 from beesession.codecs.gob.types import (
     FIRST_ID,
     ON_THE_WIRE,
@@ -171,15 +171,33 @@ _MOST_MESSAGES = 500
 
 
 class Definitions:
-    """The definitions that a stream of ours starts with, one for each form that it has.
-
-    :ivar messages: them, as messages
-    """
+    """The definitions that a stream of ours starts with, one for each form that it has."""
 
     def __init__(self, first_id: int) -> None:
-        self.messages = bytearray()
+        self._messages = bytearray()
         self._ids: dict[str | GoType, int] = {}
         self._next = first_id
+        # A struct is defined when all values are written: they may have fields that its class has not.
+        self._structs: list[tuple[StructType, int]] = []
+        self._foreign: dict[int, dict[str, tuple[int, GoType]]] = {}
+
+    def messages(self) -> bytes:
+        """Return them as messages, once all values are written."""
+        for struct, type_id in self._structs:  # it grows while it is gone through
+            self._messages += self._message(struct, struct, type_id)
+        self._structs.clear()
+        return bytes(self._messages)
+
+    def number_of(self, struct: StructType, name: str, go: GoType) -> int:
+        """Return the number of a field that only Go has, among those of a struct in this stream.
+
+        :raises UnencodableError: values of two versions of the struct are in one stream
+        """
+        fields = self._foreign.setdefault(self.id_of(struct), {})
+        number, known = fields.setdefault(name, (len(struct.fields) + len(fields), go))
+        if known is not go and known.signature != go.signature:
+            raise UnencodableError(f"it has structs of two versions, which differ in the field {name}")
+        return number
 
     def id_of(self, go: GoType) -> int:
         """Return the id of a type in this stream; define it, and what it is made of, where that is to be done."""
@@ -207,7 +225,10 @@ class Definitions:
         if found is None:
             found = self._ids[key] = self._ids[go] = self._next
             self._next += 1
-            self.messages += _MESSAGES.get((key, found)) or self._message(go, key, found)
+            if isinstance(go, StructType):
+                self._structs.append((go, found))
+            else:
+                self._messages += _MESSAGES.get((key, found)) or self._message(go, key, found)
         else:
             self._ids[go] = found
         return found
@@ -233,7 +254,8 @@ class Definitions:
             key, elem = sint(self._part(go.key)), sint(self._part(go.elem))
             return b"\x04" + _common("", type_id) + b"\x01" + key + b"\x01" + elem + end + end
         if isinstance(go, StructType):
-            fields = [_common(name, self._part(part), first=False) for name, part in go.all_fields()]
+            foreign = [(name, part) for name, (_, part) in self._foreign.get(type_id, {}).items()]
+            fields = [_common(name, self._part(part), first=False) for name, part in (*go.fields, *foreign)]
             listed = b"\x01" + uint(len(fields)) + b"".join(fields) if fields else b""
             return b"\x03" + _common(go.name, type_id) + listed + end + end
         assert isinstance(go, BlobType), "there are no other types"

@@ -30,13 +30,13 @@ def dumps(session: Mapping[Any, Any], *, limits: Limits = DEFAULT) -> bytes:
     a registered class                   the type that it stands for
     ===================================  ===========================================================
 
-    :param limits: of these ``depth``
+    :param limits: what exceeds them could not be read again
     :raises UnencodableError: naming the key whose value has no form in Go. A None right under a key is one: beego reads
         that, and ends with a nil pointer when it saves the session.
     """
-    sink = Sink(Definitions(FIRST_ID), limits.depth)
+    sink = Sink(Definitions(FIRST_ID), limits)
     top = sink.definitions.id_of(ANY_MAP)
-    sink.enter()
+    sink.enter(len(session))
     body = bytearray(sint(top) + b"\x00" + uint(len(session)))
     for key, value in session.items():
         try:
@@ -56,7 +56,7 @@ def dumps(session: Mapping[Any, Any], *, limits: Limits = DEFAULT) -> bytes:
             raise
         except RecursionError:
             raise UnencodableError("it is nested too deep, or contains itself", key) from None
-    return bytes(sink.definitions.messages + uint(len(body)) + body)
+    return _stream(sink, body)
 
 
 def dump_value(go: GoType, value: Any, *, limits: Limits = DEFAULT) -> bytes:
@@ -64,7 +64,7 @@ def dump_value(go: GoType, value: Any, *, limits: Limits = DEFAULT) -> bytes:
 
     :raises UnencodableError: it is no value of that type
     """
-    sink = Sink(Definitions(FIRST_ID), limits.depth)
+    sink = Sink(Definitions(FIRST_ID), limits)
     body = bytearray(sint(sink.definitions.id_of(go)))
     if not isinstance(underlying(go), StructType):
         body.append(0)
@@ -72,4 +72,11 @@ def dump_value(go: GoType, value: Any, *, limits: Limits = DEFAULT) -> bytes:
         writer(go)(value, body, sink)
     except RecursionError:
         raise UnencodableError("it is nested too deep, or contains itself") from None
-    return bytes(sink.definitions.messages + uint(len(body)) + body)
+    return _stream(sink, body)
+
+
+def _stream(sink: Sink, body: bytearray) -> bytes:
+    stream = b"".join((sink.definitions.messages(), uint(len(body)), body))
+    if len(stream) > sink.limits.size:
+        raise UnencodableError("the stream has more bytes than the limits allow to be read (GOB_LIMITS)")
+    return stream

@@ -7,7 +7,7 @@ from typing import Any
 
 from beesession.codecs.gob.errors import UnencodableError
 from beesession.codecs.gob.registry import REGISTRY
-from beesession.codecs.gob.types import BASICS, BYTES, INT, INTERFACE, STRING, GoType, ListType, MapType
+from beesession.codecs.gob.types import BASICS, BYTES, INT, INTERFACE, STRING, UINT64, GoType, ListType, MapType
 from beesession.codecs.gob.values import Map, Opaque, Slice
 
 LIST = ListType(INTERFACE)
@@ -33,6 +33,10 @@ def named(value: Any) -> tuple[str, GoType, Any]:
     :raises UnencodableError: it has no type in Go
     """
     kind = value.__class__
+    if kind is int and not INT.low <= value <= INT.high:
+        if not 0 <= value <= UINT64.high:
+            raise UnencodableError(TOO_LARGE)
+        return UINT64.spelling, UINT64, value
     if kind in _TYPES:
         return _TYPES[kind].spelling, _TYPES[kind], value
     if kind in REGISTRY.by_class:
@@ -62,8 +66,12 @@ def named(value: Any) -> tuple[str, GoType, Any]:
         go = type_of_dict(value)
         spelling = {TEXT_MAP: "map[string]interface {}", INT_MAP: "map[int]interface {}"}
         return spelling.get(go, "map[interface {}]interface {}"), go, value
-    raise UnencodableError(f"a {kind.__name__} has no type in Go; register one for it with gob.register")
+    raise UnencodableError(
+        f"{kind.__name__} has no type in Go; store text, numbers, lists or dicts, or a dataclass with gob.register"
+    )
 
+
+TOO_LARGE = "it is an integer of more than 64 bits; Go's big.Int holds it: gob.BigInt"
 
 _TYPES = {basic.python: basic for basic in BASICS.values() if basic is not INTERFACE}
 

@@ -34,7 +34,8 @@ from beesession.codecs.gob.types import (
 from beesession.codecs.gob.values import Fields, Key, Map, Opaque, Slice
 from beesession.codecs.gob.wire import get_uint, sint, uint
 
-_MOST_HEADS = 500
+_MOST_HEADS = 200
+_SHOWN = 60  # characters of a name, in an error
 
 
 def new_known(table: Table, *, is_careful: bool = False) -> Known:
@@ -53,7 +54,7 @@ def _interface(raw: bytes, at: int, state: State) -> tuple[Any, int]:
     if length == 0:
         return None, at + 1
     id_at = at + 1 + length
-    if id_at < state.end:
+    if length < SHORT and id_at < state.end:
         if length == _TEXT:
             text_at = at + _TEXT_HEAD
             size = _TEXT_SIZES.get(raw[at:text_at])
@@ -76,8 +77,10 @@ def _interface(raw: bytes, at: int, state: State) -> tuple[Any, int]:
         count_at = id_at + 1 if first < SHORT else id_at + 257 - first
         reader = state.heads.get(raw[at:count_at])
         if reader is not None:
-            first = raw[count_at]
-            return reader(raw, count_at + 1 if first < SHORT else count_at + 257 - first, state)
+            if raw[count_at] < SHORT:
+                return reader(raw, count_at + 1, state)
+            _, at = get_uint(raw, count_at)
+            return reader(raw, at, state)
     return _strange_interface(raw, at, state)
 
 
@@ -114,16 +117,16 @@ def _strange_interface(raw: bytes, at: int, state: State) -> tuple[Any, int]:
     name = raw[at : at + length].decode("utf-8", "surrogateescape")
     at += length
     type_id, end = state.type_id(raw, at, inside=True)
-    if len(state.heads) >= _MOST_HEADS:
-        state.own()  # so that what is made for names that nobody keeps goes with the stream
+    head = raw[start:end]
+    # In other cases there is a definition between name and id, or one of them is written in its own way.
+    is_plain = head == uint(length) + raw[end - len(head) + len(uint(length)) : at] + sint(type_id)
+    is_kept = is_plain and len(head) < SHORT and len(state.heads) < _MOST_HEADS
+    if not is_kept:
+        state.own()  # so that what is made for it goes with the stream
     wire = state.known.table.get(type_id, at)
     reader = _alone(name, wire, state.known, at)
-    # In other cases there is a definition between name and id.
-    if (
-        raw[start:end] == uint(length) + raw[start + len(uint(length)) : at] + sint(type_id)
-        and len(state.heads) < _MOST_HEADS
-    ):
-        state.heads[raw[start:end]] = reader
+    if is_kept:
+        state.heads[head] = reader
     _, at = get_uint(raw, end)
     return reader(raw, at, state)
 
@@ -138,7 +141,7 @@ def _alone(name: str, wire: GoType, known: Known, at: int) -> Reader:
     elif fits(go, wire):
         read = known.reader(go, wire)
     else:
-        raise GobError(f"a {name} is written as something else", at)
+        raise GobError(f"a {name[:_SHOWN]!r} is written as something else", at)
     wrap = _wrapping(name, go, wire)
     if name in _QUICK and not known.is_careful:
         read = _QUICK[name]
@@ -247,7 +250,8 @@ def _next_key(raw: bytes, at: int, state: State, before: Any) -> tuple[Any, int]
     if key.__class__ not in _KEYS:
         return Key(key), at
     size = at - start
-    if before not in followers and size < SHORT and at < end and len(followers) < _MOST_HEADS:
+    is_shared = state.known.followers is followers  # and so what was read has not defined a type
+    if is_shared and before not in followers and size < SHORT and at < end and len(followers) < _MOST_HEADS:
         followers[before] = raw[start:at], size, key
     return key, at
 
@@ -313,12 +317,9 @@ def _struct(go: StructType, wire: StructType, known: Known) -> Reader:
     by_name = go.by_name
     readers = [(name, known.reader(by_name.get(name, part), part)) for name, part in wire.fields]
     build, last, zeros = go.build, len(readers), go.zeros
-    if build is not None:
-        go.learn(wire)
-    learnt = go.foreign
+    foreign = {name: part for name, part in wire.fields if name not in by_name}
 
     def struct(raw: bytes, at: int, state: State) -> tuple[Any, int]:
-        nonlocal learnt
         state.left -= zeros
         state.enter_struct(at)
         sent = Fields()
@@ -335,13 +336,7 @@ def _struct(go: StructType, wire: StructType, known: Known) -> Reader:
             sent[name], at = read(raw, at, state)
             state.left -= 1
         state.depth += 1
-        if build is None:
-            return sent, at
-        if learnt is not go.foreign:
-            # Another program may have told otherwise of those fields: a newer version, say.
-            go.learn(wire)
-            learnt = go.foreign
-        return build(sent), at
+        return (sent if build is None else build(sent, foreign)), at
 
     return struct
 

@@ -66,7 +66,7 @@ class Registry:
             return self._parsed[name]
         except KeyError:
             pass
-        found = self._by_name.get(name)
+        version, found = self.version, self._by_name.get(name)
         if found is None and not name.startswith("*"):
             try:
                 found = parse(name, self._in_spellings)
@@ -75,7 +75,7 @@ class Registry:
             # Only what is made of other types travels under its spelling.
             if found is not None and name in self._in_spellings:
                 found = None
-        if len(self._parsed) < _REMEMBERED:
+        if len(self._parsed) < _REMEMBERED and version == self.version:
             self._parsed[name] = found
         return found
 

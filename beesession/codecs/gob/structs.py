@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import datetime
 import types
@@ -48,6 +49,25 @@ _PLAIN: dict[Any, GoType] = {
 }
 
 
+class ForeignFields(dict[str, Any]):
+    """The fields of a struct that were sent and that only Go has.
+
+    :ivar types: what these are
+    """
+
+    __slots__ = ("types",)
+
+    def __init__(self, values: Mapping[str, Any], types: Mapping[str, GoType]) -> None:
+        super().__init__(values)
+        self.types = types
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> ForeignFields:
+        return ForeignFields(copy.deepcopy({**self}, memo), self.types)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ForeignFields, ({**self}, self.types)
+
+
 def struct_type(cls: type, name: str, registered: Mapping[type, Registered]) -> StructType:
     """Return the struct that a dataclass stands for.
 
@@ -87,14 +107,14 @@ def struct_type(cls: type, name: str, registered: Mapping[type, Registered]) -> 
         attributes[go_name] = field.name
         fields.append((go_name, go))
 
-    def build(sent: dict[str, Any]) -> Any:
+    def build(sent: dict[str, Any], foreign_types: dict[str, GoType]) -> Any:
         built: Any = object.__new__(cls)
         # Not by its __init__: a class that checks its values must not make a whole session unreadable.
         for go_name, go in fields:
             object.__setattr__(built, attributes[go_name], sent[go_name] if go_name in sent else zero(go))
-        foreign = {go_name: value for go_name, value in sent.items() if go_name not in attributes}
+        foreign = {go_name: sent[go_name] for go_name in foreign_types if go_name in sent}
         if foreign:
-            object.__setattr__(built, FOREIGN, foreign)
+            object.__setattr__(built, FOREIGN, ForeignFields(foreign, foreign_types))
         return built
 
     def take_apart(value: Any) -> dict[str, Any]:
@@ -103,8 +123,6 @@ def struct_type(cls: type, name: str, registered: Mapping[type, Registered]) -> 
             held = getattr(value, attributes[go_name])
             if not is_zero(held, go):
                 sent[go_name] = held
-        foreign = getattr(value, FOREIGN, {})
-        sent.update((go_name, foreign[go_name]) for go_name in made.foreign if go_name in foreign)
         return sent
 
     made.fields, made.python, made.build, made.take_apart = fields, cls, build, take_apart

@@ -6,10 +6,12 @@ import datetime
 import struct
 from typing import Any, SupportsIndex
 
+from beesession.codecs.gob.errors import UnencodableError
+
 _FORM = struct.Struct(">bqih")  # version, seconds since year 1, nanoseconds, offset in minutes
 _SECONDS_TOO = 2  # the version with a byte more: what the offset has beyond its minutes
 _UTC = -1
-_DAY = 24 * 3600
+_MINUTE, _DAY = 60, 24 * 3600
 _YEAR_1 = datetime.datetime(1, 1, 1)
 _SECOND = datetime.timedelta(seconds=1)
 
@@ -17,12 +19,12 @@ _SECOND = datetime.timedelta(seconds=1)
 class Time(datetime.datetime):
     """A ``time.Time``: an aware datetime that keeps nanoseconds.
 
-    What arithmetic gives is a Time, too, without those below the microsecond.
+    What arithmetic gives is a Time, too, without those below the microsecond; another time zone keeps them.
 
     :ivar nanosecond: 0 to 999, on top of the microseconds; the order of two Times does not look at it
     """
 
-    nanosecond: int
+    nanosecond: int = 0  # also of what Python makes without asking __new__
 
     def __new__(cls, *parts: Any, nanosecond: int = 0, **named: Any) -> Time:
         made = super().__new__(cls, *parts, **named)
@@ -35,6 +37,19 @@ class Time(datetime.datetime):
     def nonzero(self) -> bool:
         """Whether it is another moment than Go's zero: 1 January of year 1, in UTC."""
         return bool(self.nanosecond) or self.tzinfo is not datetime.timezone.utc or self.replace(tzinfo=None) != _YEAR_1
+
+    def replace(self, *parts: Any, nanosecond: int | None = None, **named: Any) -> Time:
+        """Return it with other parts; the nanoseconds stay unless they are among them."""
+        return self._keeping(super().replace(*parts, **named), nanosecond)
+
+    def astimezone(self, tz: datetime.tzinfo | None = None) -> Time:
+        """Return the same moment in another time zone."""
+        return self._keeping(super().astimezone(tz), None)
+
+    def _keeping(self, made: Time, nanosecond: int | None) -> Time:
+        if made is not self:
+            made.nanosecond = self.nanosecond if nanosecond is None else nanosecond
+        return made
 
     def __eq__(self, other: object) -> bool:
         equal = super().__eq__(other)
@@ -66,19 +81,23 @@ def _made(parts: Any, nanosecond: int) -> Time:
 def dump(moment: datetime.datetime) -> bytes:
     """Return a moment as a ``time.Time`` encodes itself.
 
-    :raises ValueError: it is naive, so that nobody knows which moment it is
+    :raises UnencodableError: it is naive, so that nobody knows which moment it is
     """
     offset = moment.utcoffset()
     if offset is None:
-        raise ValueError("a datetime without a time zone is no moment in time")
+        raise UnencodableError(
+            "a datetime without a time zone is no moment in time; make it aware, as django.utils.timezone does"
+        )
     # Before year 1, or after 9999, in UTC there is no datetime.
     seconds = (moment.replace(tzinfo=None) - _YEAR_1) // _SECOND - offset // _SECOND
     nanoseconds = moment.microsecond * 1000 + getattr(moment, "nanosecond", 0)
     if moment.tzinfo is datetime.timezone.utc or moment.tzname() == "UTC":
         return _FORM.pack(1, seconds, nanoseconds, _UTC)
     total = offset // _SECOND
-    minutes = int(total / 60)  # towards zero, as in Go
-    rest = total - minutes * 60
+    if total == _UTC * _MINUTE:
+        raise UnencodableError("a time zone of minus one minute stands for UTC in Go")
+    minutes = int(total / _MINUTE)  # towards zero, as in Go
+    rest = total - minutes * _MINUTE
     head = _FORM.pack(_SECONDS_TOO if rest else 1, seconds, nanoseconds, minutes)
     return head + struct.pack(">b", rest) if rest else head
 
@@ -93,10 +112,10 @@ def load(raw: bytes) -> Time:
         raise ValueError("that is no time.Time")
     _, seconds, nanoseconds, minutes = _FORM.unpack_from(raw)
     rest = struct.unpack(">b", raw[_FORM.size :])[0] if len(raw) > _FORM.size else 0
-    if minutes == _UTC:
+    offset = minutes * _MINUTE + rest
+    if offset == _UTC * _MINUTE:
         zone, offset = datetime.timezone.utc, 0
     else:
-        offset = minutes * 60 + rest
         if abs(offset) >= _DAY:
             raise OverflowError("a datetime has no such offset")
         # A name keeps an offset of nothing apart from UTC.

@@ -46,12 +46,12 @@ class GoType:
     @property
     def known_signature(self) -> str | None:
         """The signature, if it is known already: that of a type tells those of its parts, but for parts of a cycle."""
-        learnt, signature = self.__dict__.get("signed", (None, ""))
-        return signature if learnt == _learnt else None
+        return self.__dict__.get("signed")
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Without what is made again when it is needed, and cannot be copied.
+        return {name: value for name, value in self.__dict__.items() if name not in ("signed", "writer")}
 
-_learnt = 0
-"""Goes up with each field that a struct learns, which changes the signatures of all that it is a part of."""
 
 _NOTHING = 2**31
 """A number above those of all open types: what refers to none of them."""
@@ -86,7 +86,7 @@ def _sign(go: GoType, numbers: dict[GoType, int]) -> tuple[str, int]:
         del numbers[each]
     if lowest < _NOTHING and number > 0:
         return _sign(go, {})[0], _NOTHING
-    go.__dict__["signed"] = _learnt, signature
+    go.__dict__["signed"] = signature
     return signature, _NOTHING
 
 
@@ -175,8 +175,8 @@ class StructType(GoType):
     :ivar name: the name that its definition carries; nobody goes by it
     :ivar fields: names and types, in the order of their numbers
     :ivar python: the class that stands for it; None where nobody has registered one
-    :ivar build: makes an object of that class from the fields that were sent
-    :ivar take_apart: the reverse: what is to be sent of an object, in the order of the fields
+    :ivar build: makes an object of that class from the fields that were sent, and the types of those that only Go has
+    :ivar take_apart: the reverse: what is to be sent of its fields, in their order
     :ivar zeros: how many values an object has of which nothing was sent
     """
 
@@ -185,7 +185,7 @@ class StructType(GoType):
         name: str,
         fields: Sequence[tuple[str, GoType]] = (),
         python: type | None = None,
-        build: Callable[[dict[str, Any]], Any] | None = None,
+        build: Callable[[dict[str, Any], dict[str, GoType]], Any] | None = None,
         take_apart: Callable[[Any], dict[str, Any]] | None = None,
     ) -> None:
         self.name = name
@@ -193,29 +193,14 @@ class StructType(GoType):
         self.python = python
         self.build = build
         self.take_apart = take_apart
-        self.foreign: dict[str, GoType] = {}
         self.zeros = 0
 
     @cached_property
     def by_name(self) -> dict[str, GoType]:
         return dict(self.fields)
 
-    def learn(self, wire: StructType) -> None:
-        """Note down fields that Go has and the class here has not, so that they can be written back."""
-        global _learnt
-        news = {name: go for name, go in wire.fields if name not in self.by_name}
-        if any(name not in self.foreign or self.foreign[name].signature != news[name].signature for name in news):
-            self.foreign = {**self.foreign, **news}
-            self.__dict__.pop("writer", None)
-            _learnt += 1
-
-    def all_fields(self) -> list[tuple[str, GoType]]:
-        """Return the fields of the class, and behind them those that only Go has."""
-        return [*self.fields, *self.foreign.items()]
-
     def parts(self) -> tuple[str, tuple[GoType, ...]]:
-        fields = self.all_fields()
-        return repr((self.name, *(name for name, _ in fields))), tuple(go for _, go in fields)
+        return repr((self.name, *(name for name, _ in self.fields))), tuple(go for _, go in self.fields)
 
 
 class BlobType(GoType):

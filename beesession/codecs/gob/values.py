@@ -299,11 +299,16 @@ def _frozen(value: Any) -> tuple[Any, ...]:
 # What this side has no class for ------------------------------------------------------------------------------------
 
 
+def _shown(name: str) -> str:
+    # It comes from a stream, and must not steer the terminal that it is shown on.
+    return name if name.isprintable() else repr(name)
+
+
 class Fields(dict[str, Any]):
     """The fields of a struct that were sent, by their names, in order; Go leaves zero values out."""
 
     def __repr__(self) -> str:
-        return "{" + ", ".join(f"{name}: {value!r}" for name, value in self.items()) + "}"
+        return "{" + ", ".join(f"{_shown(name)}: {value!r}" for name, value in self.items()) + "}"
 
 
 class Opaque:
@@ -333,7 +338,8 @@ class Opaque:
 
     def __repr__(self) -> str:
         shown = repr(self.value)
-        return f"{self.name}{shown}" if isinstance(self.value, Fields) else f"{self.name}({shown})"
+        name = _shown(self.name)
+        return f"{name}{shown}" if isinstance(self.value, Fields) else f"{name}({shown})"
 
     def __deepcopy__(self, memo: object) -> Opaque:
         return self

@@ -6,7 +6,7 @@ from typing import Any
 
 from beesession.codecs.gob.basic_writing import WRITERS, Sink, Writer, is_no, text, write_bytes
 from beesession.codecs.gob.errors import UnencodableError
-from beesession.codecs.gob.naming import INT_MAP, LIST, TEXT_MAP, named, type_of_dict
+from beesession.codecs.gob.naming import INT_MAP, LIST, TEXT_MAP, TOO_LARGE, named, type_of_dict
 from beesession.codecs.gob.types import (
     BYTES,
     INTERFACE,
@@ -19,7 +19,7 @@ from beesession.codecs.gob.types import (
     StructType,
     underlying,
 )
-from beesession.codecs.gob.values import Key, Opaque
+from beesession.codecs.gob.values import FOREIGN, Key, Opaque
 from beesession.codecs.gob.wire import double, sint, uint
 
 # Interfaces ---------------------------------------------------------------------------------------------------------
@@ -60,7 +60,7 @@ def _alone_int(value: int, out: bytearray, sink: Sink) -> None:
     elif 0 <= value < 2**64:
         spelling, number = b"\x06uint64\x06", uint(value)
     else:
-        raise UnencodableError("it is an integer of more than 64 bits; Go's big.Int holds it: gob.BigInt")
+        raise UnencodableError(TOO_LARGE)
     out += spelling
     out.append(1 + len(number))
     out.append(0)
@@ -85,7 +85,11 @@ def _alone_bool(value: bool, out: bytearray, sink: Sink) -> None:
 def alone_text(value: str, out: bytearray, sink: Sink) -> None:
     data = text(value)
     length = len(data)
-    out += _TEXT_HEADS[length] if length < _SHORT else _text_head(length)
+    if length < _SHORT:
+        out += _TEXT_HEADS[length]
+    else:
+        sink.demand_length(length)
+        out += _text_head(length)
     out += data
 
 
@@ -94,12 +98,12 @@ def _text_head(length: int) -> bytes:
     return b"\x06string\x0c" + uint(1 + len(size) + length) + b"\x00" + size
 
 
-_SHORT = 256
+_SHORT = 128
 _TEXT_HEADS = [_text_head(length) for length in range(_SHORT)]
 
 
 def _alone_list(value: list[Any], out: bytearray, sink: Sink) -> None:
-    sink.enter()
+    sink.enter(len(value))
     body = bytearray(b"\x00")
     body += uint(len(value))
     for item in value:
@@ -119,12 +123,15 @@ def _alone_dict(value: dict[Any, Any], out: bytearray, sink: Sink) -> None:
         spelling = b"map[int]interface {}" if go is INT_MAP else b"map[interface {}]interface {}"
         _enclose(spelling, go, writer(go), value, out, sink)
         return
-    sink.enter()
+    sink.enter(len(value))
     body = bytearray(b"\x00")
     body += uint(len(value))
     for key, item in value.items():
         data = text(key)
-        body += uint(len(data))
+        length = len(data)
+        if length >= _SHORT:
+            sink.demand_length(length)
+        body += uint(length)
         body += data
         write = SIMPLE.get(item.__class__)
         if write is not None:
@@ -159,7 +166,7 @@ def _list(go: ListType) -> Writer:
             raise is_no(value, "slice")
         if length is not None and len(value) != length:
             raise UnencodableError(f"it has {len(value)} elements where its Go type is an array of {length}")
-        sink.enter()
+        sink.enter(len(value))
         out += uint(len(value))
         for item in value:
             write(_not_nil(item, go.elem), out, sink)
@@ -192,7 +199,7 @@ def _map(go: MapType) -> Writer:
     def map_(value: Any, out: bytearray, sink: Sink) -> None:
         if not isinstance(value, dict):
             raise is_no(value, "map")
-        sink.enter()
+        sink.enter(len(value))
         out += uint(len(value))
         for key, item in value.items():
             write_each(key.value if isinstance(key, Key) else key, out, sink)
@@ -203,23 +210,33 @@ def _map(go: MapType) -> Writer:
 
 
 def _struct(go: StructType) -> Writer:
-    writers = {name: (number, _later(part)) for number, (name, part) in enumerate(go.all_fields())}
-    take_apart, python = go.take_apart, go.python
+    writers = {name: (number, _later(part)) for number, (name, part) in enumerate(go.fields)}
+    take_apart, python, zeros = go.take_apart, go.python, go.zeros
 
     def struct(value: Any, out: bytearray, sink: Sink) -> None:
-        sink.enter()
+        sink.enter(0)
         if take_apart is None:
             sent = value
         elif python is not None and isinstance(value, python):
             sent = take_apart(value)
         else:
             raise is_no(value, go.name)
+        # As they are counted when they are read, where those of a class that were not sent are values, too.
+        sink.left -= len(sent) + zeros
         before = -1
         for name, item in sent.items():
             number, write = writers[name]
             out += uint(number - before)
             before = number
             write(item, out, sink)
+        foreign = getattr(value, FOREIGN, None) if python is not None else None
+        if foreign is not None:
+            sink.left -= len(foreign)
+            numbers = {name: sink.definitions.number_of(go, name, foreign.types[name]) for name in foreign}
+            for name in sorted(numbers, key=numbers.__getitem__):
+                out += uint(numbers[name] - before)
+                before = numbers[name]
+                writer(foreign.types[name])(foreign[name], out, sink)
         out.append(0)
         sink.depth += 1
 
@@ -237,8 +254,11 @@ def _named(go: NamedType) -> Writer:
             raise is_no(value, go.python.__name__)
         try:
             content = dump(value)
-        except ValueError as error:
-            raise UnencodableError(f"it has a value that Go does not take: {error}") from error
+        except UnencodableError:
+            raise
+        except ValueError:
+            # What the error says may be what the session holds.
+            raise UnencodableError(f"it has a {accepts.__name__} that Go does not take") from None
         write(content, out, sink)
 
     return named
