@@ -78,15 +78,19 @@ def make_folder(folder: str, root: str) -> None:
 class Draft:
     """A file that is complete and in its place, or does not exist. One may follow another."""
 
-    def __init__(self, folder: int, name: str) -> None:
+    def __init__(self, folder: int, number: int) -> None:
         self._folder = folder
-        self._name = name
+        self._name, self._mark_name = _draft_names(number)
 
     def write(self, data: bytes, times: tuple[float, float]) -> None:
         """Write all of it, with these access and modification times in Unix seconds."""
-        self.discard()  # a writer that died may have left one
+        self._write(self._name, data, times)
+
+    def _write(self, name: str, data: bytes, times: tuple[float, float]) -> None:
+        with suppress(FileNotFoundError):  # a writer that died may have left one
+            os.unlink(name, dir_fd=self._folder)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NOFOLLOW
-        with opened(self._name, flags, self._folder) as descriptor:
+        with opened(name, flags, self._folder) as descriptor:
             with open(descriptor, "wb", closefd=False) as file:
                 file.write(data)
             os.utime(descriptor, times)
@@ -96,15 +100,23 @@ class Draft:
         os.rename(self._name, name, src_dir_fd=self._folder, dst_dir_fd=directory)
 
     def publish_mark(self, name: str, seconds: float) -> None:
-        """Leave the revocation mark of a name for so many seconds from now, or let the one that is there begin anew."""
+        """Leave the revocation mark of a name for so many seconds from now, or let the one that is there begin anew.
+
+        What has been written stays the draft that it is.
+        """
         over = time.time() + seconds
-        self.write(b"1", (over, over))
-        self.publish(self._folder, _MARK + name)
+        self._write(self._mark_name, b"1", (over, over))
+        os.rename(self._mark_name, _MARK + name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+
+    def take_mark_back(self, name: str) -> None:
+        """Remove the revocation mark of a name."""
+        os.unlink(_MARK + name, dir_fd=self._folder)
 
     def discard(self) -> None:
-        """Remove it, if there is any."""
-        with suppress(FileNotFoundError):
-            os.unlink(self._name, dir_fd=self._folder)
+        """Remove it, and what there is of a mark, if there is any."""
+        for name in (self._name, self._mark_name):
+            with suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=self._folder)
 
 
 class Locks:
@@ -127,10 +139,14 @@ class Locks:
             yield draft
 
     def is_marked(self, name: str) -> bool:
-        """Return whether a name has a revocation mark that is not over. Takes no lock."""
+        """Return whether a name has a revocation mark that is not over. Takes no lock.
+
+        :raises OSError: the folder is gone, and all marks with it
+        """
         try:
             return os.lstat(os.path.join(self.folder, _MARK + name)).st_mtime > time.time()
         except FileNotFoundError:
+            os.stat(self.folder)
             return False
 
     def tidy(self) -> None:
@@ -141,7 +157,7 @@ class Locks:
         """
         found = set(os.listdir(self.folder))
         for number in range(STRIPES):
-            if _draft_name(number) in found:
+            if not found.isdisjoint(_draft_names(number)):
                 with self._hold({number}) as draft:
                     draft.discard()
         for name in (each.removeprefix(_MARK) for each in found if each.startswith(_MARK)):
@@ -158,7 +174,7 @@ class Locks:
             folder = stack.enter_context(opened(self.folder, DIRECTORY))
             for number in sorted(numbers):  # in one order, or two holders of two locks could wait for each other
                 stack.enter_context(_locked(folder, _lock_name(number), deadline))
-            draft = Draft(folder, _draft_name(min(numbers)))
+            draft = Draft(folder, min(numbers))
             try:
                 yield draft
             except BaseException:
@@ -170,8 +186,9 @@ def _lock_name(number: int) -> str:
     return f"{number:02x}"
 
 
-def _draft_name(number: int) -> str:
-    return f"{number:02x}.draft"
+def _draft_names(number: int) -> tuple[str, str]:
+    """Return the names of a draft and of a mark that is being written."""
+    return f"{number:02x}.draft", f"{number:02x}.mark"
 
 
 @contextmanager

@@ -182,10 +182,15 @@ class FileProvider(Provider):
                 with self._shelf(new_sid, make=True) as new_shelf:
                     if self._is_taken(draft, new_shelf, new_sid):
                         raise Conflict
-                    self._revoke(draft, sid)
+                    # What may fail for want of room comes first. In this order the old id never opens the new data,
+                    # not even if the process dies in between.
                     draft.write(data, self._times(seconds))
-                    # In this order the old id never opens the new data, not even if the process dies in between.
-                    os.rename(sid, new_sid, src_dir_fd=shelf, dst_dir_fd=new_shelf)
+                    self._revoke(draft, sid)
+                    try:
+                        os.rename(sid, new_sid, src_dir_fd=shelf, dst_dir_fd=new_shelf)
+                    except OSError:
+                        self._restore(draft, sid)
+                        raise
                     draft.publish(new_shelf, new_sid)
             elif self._is_revoked(new_sid):
                 raise Conflict
@@ -247,6 +252,11 @@ class FileProvider(Provider):
         self._demand_id(sid)
         if self._mark_lifetime is not None:
             draft.publish_mark(sid, self._mark_lifetime())
+
+    def _restore(self, draft: Draft, sid: str) -> None:
+        """Take the mark of an id back that has not ended after all."""
+        if self._mark_lifetime is not None:
+            draft.take_mark_back(sid)
 
     def _bury(self, draft: Draft, shelf: int, sid: str) -> None:
         """Remove what beego has stored under a revoked id, if there is any, and let the mark begin anew."""

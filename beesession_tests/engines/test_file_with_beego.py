@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import resource
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +18,7 @@ import pytest
 from beesession.conf import Options
 from beesession.engines import file
 from beesession.engines.file import FileProvider
-from beesession.provider import Conflict, Gone, Record, Sweep
+from beesession.provider import Conflict, Gone, Record, Sweep, Unavailable
 from beesession_tests.beego.rows import Row, rows_of
 
 HOUR = 3600
@@ -299,3 +302,52 @@ class TestWhatBeegoHasMade:
         with pytest.raises(Gone):
             provider.swap(SID, record, b"of ours", HOUR)
         assert not place(root).exists()
+
+
+@contextmanager
+def room_for(size: int) -> Iterator[None]:
+    """Have no file of this process grow beyond so many bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_rotation_for_which_there_is_no_room_ends_no_session(root: Path, provider: FileProvider) -> None:
+    record = provider.create(SID, b"data", 100)
+    assert record is not None
+    with room_for(100), pytest.raises(Unavailable):
+        provider.regenerate(SID, "f" * 32, record, b"x" * 1000, 100)
+    assert not mark(root).exists()
+    assert data_of(provider) == b"data"
+    assert provider.swap(SID, record, b"changed", 100).data == b"changed"
+
+
+def test_a_rotation_that_cannot_move_the_file_ends_no_session(
+    root: Path, provider: FileProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = provider.create(SID, b"data", 100)
+    assert record is not None
+    rename = os.rename
+
+    def refuse(source: str, *args: Any, **more: Any) -> None:
+        if source == SID:
+            raise OSError(errno.EIO, "the disk is failing")
+        rename(source, *args, **more)
+
+    monkeypatch.setattr(os, "rename", refuse)
+    with pytest.raises(Unavailable):
+        provider.regenerate(SID, "f" * 32, record, b"new", 100)
+    monkeypatch.undo()
+    assert data_of(provider) == b"data"
+
+
+def test_without_the_folder_of_the_marks_nothing_is_read(root: Path, provider: FileProvider) -> None:
+    provider.create(SID, b"data", 100)
+    provider.destroy(SID)
+    shutil.rmtree(provider.locks.folder)
+    saved(root, b"late")
+    with pytest.raises(Unavailable):
+        provider.read(SID)
