@@ -73,6 +73,8 @@ class Delta:
 def same(one: object, other: object) -> bool:
     """Return whether two values are equal in value *and* type, all the way down; NaN equals itself.
 
+    Zeros of two signs differ, and so does one moment at two offsets from UTC: a store keeps them apart.
+
     >>> same(1, True), same([1, {"a": 2}], [1, {"a": 2}]), same(float("nan"), float("nan"))
     (False, True, True)
     """
@@ -91,6 +93,8 @@ def same(one: object, other: object) -> bool:
     if isinstance(one, float) and isinstance(other, float):
         # Two zeros of different signs are equal, too.
         return (one == other and math.copysign(1, one) == math.copysign(1, other)) or (one != one and other != other)
+    if isinstance(one, complex) and isinstance(other, complex):
+        return same(one.real, other.real) and same(one.imag, other.imag)
     if isinstance(one, datetime.datetime) and isinstance(other, datetime.datetime):
         return one == other and one.utcoffset() == other.utcoffset()
     return bool(one == other or (one != one and other != other))
@@ -170,6 +174,8 @@ def add(base: Any, mine: Any, theirs: Any) -> Any:
 
 def unite(base: Iterable[Any] | None, mine: Iterable[Any], theirs: Iterable[Any]) -> list[Any]:
     """A rule for lists that are used as sets: both sides' additions and removals count.
+
+    What comes out is of the class of ``theirs`` where that is a kind of list, such as one of a Go type.
 
     >>> unite(["a", "b"], ["b", "c"], ["a", "b", "d"])
     ['b', 'd', 'c']

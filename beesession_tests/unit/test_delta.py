@@ -43,6 +43,8 @@ SESSIONS = st.dictionaries(st.sampled_from("abcd"), VALUES)
         (Point(1), Point(True), False),
         ([Point([1])], [Point([1.0])], False),
         (0.0, -0.0, False),
+        (0j, complex(0, -0.0), False),
+        (complex(float("nan"), 1), complex(float("nan"), 1), True),
         (-0.0, -0.0, True),
         (NOON, NOON.astimezone(EAST), False),
         (NOON, NOON.replace(), True),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import datetime
 import ipaddress
 from typing import Any, ClassVar
@@ -9,7 +10,7 @@ from typing import Any, ClassVar
 from beesession.codecs.gob import times
 from beesession.codecs.gob.registry import register_encoded
 from beesession.codecs.gob.times import Time
-from beesession.codecs.gob.types import BASICS, BYTES, BlobType
+from beesession.codecs.gob.types import BASICS, BYTES, Basic, BlobType
 from beesession.codecs.gob.values import Integer, Opaque
 
 _TIME = BlobType(5, "Time")
@@ -113,6 +114,17 @@ def _load_url(raw: bytes) -> URL:
 def _dump_url(url: str) -> bytes:
     return str(url).encode("utf-8", "surrogateescape")
 
+
+def _basic(spelling: str) -> Basic:
+    return BASICS[spelling]
+
+
+def _reduced(basic: Basic) -> tuple[Any, ...]:
+    return _basic, (basic.spelling,)
+
+
+# A basic type is told by its identity, also when it is a part of an Opaque's type that has been pickled.
+copyreg.pickle(Basic, _reduced)
 
 register_encoded(Time, "time.Time", _TIME, _load_time, times.dump, accepts=datetime.datetime)
 register_encoded(Duration, "time.Duration", BASICS["int64"], Duration, int)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable, Mapping
 from threading import Lock
-from typing import TYPE_CHECKING, Any, ClassVar, SupportsFloat, SupportsInt, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, SupportsFloat, SupportsIndex, SupportsInt, TypeVar, overload
 from weakref import WeakValueDictionary
 
 if TYPE_CHECKING:
@@ -37,24 +37,36 @@ def _keeping_its_type(base: type, *names: str) -> Callable[[N], N]:
 def _typed(operator: Callable[..., Any], base: type) -> Callable[..., Any]:
     def typed(self: Any, *others: Any) -> Any:
         result = operator(self, *others)
-        if type(result) is not base:
-            return result  # NotImplemented, or a number of another kind
-        try:
-            return type(self)(result)
-        except OverflowError:
-            return result
+        if type(result) is tuple:  # of divmod
+            return tuple(_fitted(type(self), each, base) for each in result)
+        return _fitted(type(self), result, base)
 
     return typed
 
 
+def _fitted(cls: type, result: Any, base: type) -> Any:
+    if type(result) is not base:
+        return result  # NotImplemented, or a number of another kind
+    try:
+        return cls(result)
+    except OverflowError:
+        return result
+
+
+_ARITHMETIC = ("add", "sub", "mul", "truediv", "pow")
+_WHOLE = ("floordiv", "mod", "divmod")
+_BITS = ("and", "or", "xor", "lshift", "rshift")
+
+
+def _both_ways(*names: str) -> tuple[str, ...]:
+    """Return the methods of operators, and those of their reversed forms."""
+    return *(f"__{name}__" for name in names), *(f"__r{name}__" for name in names)
+
+
 @_keeping_its_type(
     int,
-    *(
-        f"__{name}__"
-        for name in ("add", "sub", "mul", "floordiv", "mod", "and", "or", "xor", "lshift", "rshift", "pow")
-    ),
-    *(f"__r{name}__" for name in ("add", "sub", "mul")),
-    *("__neg__", "__pos__", "__abs__", "__invert__"),
+    *_both_ways(*_ARITHMETIC, *_WHOLE, *_BITS),
+    *("__neg__", "__pos__", "__abs__", "__invert__", "__round__"),
 )
 class Integer(int):
     """An integer of one Go type. Arithmetic keeps the type while the result fits it; otherwise an int comes out.
@@ -138,11 +150,11 @@ def single(number: float) -> float:
 
 @_keeping_its_type(
     float,
-    *(f"__{name}__" for name in ("add", "sub", "mul", "truediv", "radd", "rsub", "rmul", "rtruediv")),
-    *("__neg__", "__pos__", "__abs__"),
+    *_both_ways(*_ARITHMETIC, *_WHOLE),
+    *("__neg__", "__pos__", "__abs__", "__round__"),
 )
 class Float32(float):
-    """A ``float32``; what it is made of is rounded to one.
+    """A ``float32``; what it is made of is rounded to one. Arithmetic keeps the type, as with every Integer.
 
     :raises OverflowError: it does not reach so far
     """
@@ -158,8 +170,12 @@ class Float32(float):
     __str__ = float.__repr__
 
 
+@_keeping_its_type(complex, *_both_ways(*_ARITHMETIC), *("__neg__", "__pos__", "conjugate"))
 class Complex64(complex):
-    """A ``complex64``; what it is made of is rounded to one."""
+    """A ``complex64``; what it is made of is rounded to one. Arithmetic keeps the type, as with every Integer.
+
+    :raises OverflowError: it does not reach so far
+    """
 
     __slots__ = ()
 
@@ -182,7 +198,8 @@ class Slice(list[Any]):
     ``Slice.of("[3]int")``.
 
     A class for each type: two lists of different types are told apart even if their elements are equal. The elements
-    are plain Python values, whatever Go calls them there.
+    are plain Python values, whatever Go calls them there. Parts, sums and copies are of the same type; parts
+    and sums of an array are plain lists, since their lengths differ.
 
     :cvar go_type: how Go spells the type
     """
@@ -199,6 +216,35 @@ class Slice(list[Any]):
             raise TypeError('Slice has no Go type: write Slice.of("[]string")(...)')
         super().__init__(elements)
 
+    @overload
+    def __getitem__(self, at: SupportsIndex, /) -> Any: ...
+
+    @overload
+    def __getitem__(self, at: slice, /) -> list[Any]: ...
+
+    def __getitem__(self, at: Any, /) -> Any:
+        found = super().__getitem__(at)
+        return self._like(found) if isinstance(at, slice) else found
+
+    def __add__(self, others: list[Any], /) -> list[Any]:
+        return self._like(super().__add__(others))
+
+    def __radd__(self, others: list[Any], /) -> list[Any]:
+        return self._like([*others, *self]) if isinstance(others, list) else NotImplemented
+
+    def __mul__(self, times: SupportsIndex, /) -> list[Any]:
+        return self._like(super().__mul__(times))
+
+    __rmul__ = __mul__
+
+    def copy(self) -> Slice:
+        return type(self)(self)
+
+    __copy__ = copy
+
+    def _like(self, elements: list[Any]) -> list[Any]:
+        return type(self)(elements) if self.go_type.startswith("[]") else elements
+
     def __repr__(self) -> str:
         return f"Slice.of({self.go_type!r})({super().__repr__()})"
 
@@ -206,8 +252,10 @@ class Slice(list[Any]):
         return _made, (Slice, self.go_type, [*self])
 
 
+@_keeping_its_type(dict, "__or__", "__ror__", "copy")
 class Map(dict[Any, Any]):
     """A dict of a Go type of its own, such as ``Map.of("map[string]int")({"a": 1})``. A class for each type, as Slice.
+    Copies and unions are of the same type.
 
     :cvar go_type: how Go spells the type
     """
@@ -254,45 +302,66 @@ class Key:
     """A key of a Go map that would meet another one in a dict: Go tells 1, 1.0 and true apart, Python does not.
 
     ``str`` and ``int`` stand for Go's ``string`` and ``int`` themselves; keys of all other types are wrapped.
+    A Key equals what it wraps, if that is of the very type, so that a dict holds no key of Go's twice.
 
     >>> Key(True) == Key(1.0), Key(1.0) == Key(1.0), Key(Int64(1)) == 1
     (False, True, False)
 
     :ivar value: the key as Go has it
+    :raises ValueError: it is a str or an int, which are keys themselves
     """
 
     __slots__ = ("_frozen", "value")
 
     def __init__(self, value: Any) -> None:
+        if type(value) in (str, int):
+            raise ValueError("a str or int is a key of its own: leave Key out")
         self.value = value
-        self._frozen = _frozen(value)
+        self._frozen = _frozen(value, signs=False)  # to Go, too, zeros of two signs are one key
 
     def __eq__(self, other: object) -> bool:
-        return self._frozen == other._frozen if isinstance(other, Key) else NotImplemented
+        return self._frozen == (other._frozen if isinstance(other, Key) else _frozen(other, signs=False))
 
     def __hash__(self) -> int:
-        return hash(self._frozen)
+        return hash(self.value if _is_hashed_by_value(self.value) else self._frozen)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Key, (self.value,)
 
     def __repr__(self) -> str:
         return f"Key({self.value!r})"
 
 
-def _frozen(value: Any) -> tuple[Any, ...]:
-    """Return what tells a value from all others, types included, and can be hashed."""
+def _is_hashed_by_value(value: Any) -> bool:
+    """Return whether equal values have equal hashes, so that a Key may have that of what it wraps."""
+    if isinstance(value, (list, tuple, dict)) or value != value:
+        return False
+    if hasattr(type(value), "__dataclass_fields__"):
+        made = type(value).__dataclass_params__
+        return bool(made.eq and made.frozen)
+    return type(value).__hash__ is not None
+
+
+def _frozen(value: Any, *, signs: bool = True) -> tuple[Any, ...]:
+    """Return what tells a value from all others, types included, and can be hashed.
+
+    :param signs: zeros of two signs are told apart
+    """
     kind = type(value)
     if isinstance(value, dict):
-        return kind, frozenset((key, _frozen(item)) for key, item in value.items())
+        return kind, frozenset((key, _frozen(item, signs=signs)) for key, item in value.items())
     if isinstance(value, (list, tuple)):
-        return kind, *map(_frozen, value)
-    if isinstance(value, float):
-        return kind, struct.pack("<d", value)  # zeros of two signs, and NaN, are keys of their own
-    if isinstance(value, complex):
-        return kind, struct.pack("<dd", value.real, value.imag)
+        return kind, *(_frozen(item, signs=signs) for item in value)
+    if isinstance(value, (float, complex)):
+        parts = complex(value)
+        if not signs:
+            parts += complex(0.0, 0.0)  # which makes a plus of the minus
+        return kind, struct.pack("<dd", parts.real, parts.imag)
     if isinstance(value, Opaque):
-        return kind, value.name, _frozen(value.value)
+        return kind, value.name, _frozen(value.value, signs=signs)
     if hasattr(kind, "__dataclass_fields__"):
-        fields = (getattr(value, name) for name in kind.__dataclass_fields__)
-        return kind, *map(_frozen, fields), _frozen(getattr(value, FOREIGN, None))
+        fields = [getattr(value, name) for name in kind.__dataclass_fields__]
+        return kind, *(_frozen(item, signs=signs) for item in (*fields, getattr(value, FOREIGN, None)))
     return kind, value
 
 
@@ -343,3 +412,6 @@ class Opaque:
 
     def __deepcopy__(self, memo: object) -> Opaque:
         return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Opaque, (self.name, self.go, self.value)

@@ -164,12 +164,14 @@ func (b *backend) move(oldSid, newSid string) (*shared.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := b.leaveMark(oldSid); err != nil {
-		return nil, errors.Join(err, b.remove(newSid))
-	}
 	for try := 0; try < moveTries; try++ {
 		err := b.compareAndSwap(item, nil, atOnce)
 		if err == nil {
+			// Not before: whoever finds both takes the session for one that has come back, and ends it. What a blind
+			// write brings back from here on finds the mark.
+			if err := b.leaveMark(oldSid); err != nil {
+				return nil, errors.Join(err, b.remove(newSid))
+			}
 			return made, nil
 		}
 		if !errors.As(err, &conflict) {

@@ -282,6 +282,19 @@ var promises = []struct {
 			}
 		}
 	}},
+	{"a new id takes the data along although others look for the old one at the same time", func(f *fixture) {
+		for round := 0; round < 100; round++ {
+			oldSid, sid := f.made("cart", round), newID()
+			look := func() {
+				for i := 0; i < 5; i++ {
+					_ = f.exists(oldSid)
+				}
+			}
+			atOnce(look, look, look, func() { f.regenerate(oldSid, sid) })
+			f.demand(sid, "cart", round)
+			f.demandNone(oldSid)
+		}
+	}},
 	{"destroying twice, or nothing, is no error", func(f *fixture) {
 		sid := f.made("a", 1)
 		f.destroy(sid)

@@ -104,7 +104,7 @@ func (p *Provider) SessionRegenerate(ctx context.Context, oldSid, sid string) (s
 	if !IsID(oldSid) {
 		return p.SessionRead(ctx, sid)
 	}
-	backend, ctx, cancel, err := p.begin(ctx, sid)
+	backend, ctx, cancel, err := p.begin(detached(ctx), sid)
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +121,7 @@ func (p *Provider) SessionRegenerate(ctx context.Context, oldSid, sid string) (s
 
 // SessionDestroy ends a session, so that no request which is still running can bring it back.
 func (p *Provider) SessionDestroy(ctx context.Context, sid string) error {
-	backend, ctx, cancel, err := p.begin(ctx, sid)
+	backend, ctx, cancel, err := p.begin(detached(ctx), sid)
 	if errors.Is(err, beesession.ErrBadID) {
 		return nil
 	}
@@ -129,7 +129,10 @@ func (p *Provider) SessionDestroy(ctx context.Context, sid string) error {
 		return err
 	}
 	defer cancel()
-	return backend.Destroy(ctx, sid)
+	if err = backend.Destroy(ctx, sid); err != nil {
+		beesession.Report(err) // beego drops what is returned, and the session goes on
+	}
+	return err
 }
 
 // SessionAll counts the live sessions where the server can tell, and returns 0 elsewhere, as beego's own providers do.

@@ -39,13 +39,20 @@ func (s *store) arguments(run statement, given values) []any {
 }
 
 // execute runs a statement and tells how many rows it was about.
+// execute runs a statement, again where the server says that it has done nothing, as in a deadlock.
 func (s *store) execute(ctx context.Context, run statement, given values) (int64, error) {
-	result, err := s.db.ExecContext(ctx, run.text, s.arguments(run, given)...)
-	if err != nil {
-		return 0, err
+	for try := 1; ; try++ {
+		result, err := s.db.ExecContext(ctx, run.text, s.arguments(run, given)...)
+		if err == nil {
+			return result.RowsAffected()
+		}
+		if try == executeTries || !s.dialect.Repeatable(err) || ctx.Err() != nil {
+			return 0, err
+		}
 	}
-	return result.RowsAffected()
 }
+
+const executeTries = 5
 
 func (s *store) row(ctx context.Context, run statement, given values) *sql.Row {
 	return s.db.QueryRowContext(ctx, run.text, s.arguments(run, given)...)
