@@ -452,6 +452,9 @@ def test_a_time_keeps_its_nanoseconds_in_another_zone_and_with_other_parts() -> 
     later = time.replace(hour=13)
     assert (later.hour, later.nanosecond, type(later)) == (13, 7, Time)
     assert time.replace(nanosecond=8).nanosecond == 8
+    assert time.__replace__(hour=13) == later
+    with pytest.raises(ValueError, match="0 to 999"):
+        time.replace(nanosecond=1000)
     assert "nanosecond=7" in repr(later)
     assert pickle.loads(pickle.dumps(later)) == later
     assert (later - datetime.timedelta(hours=1)).nanosecond == 0

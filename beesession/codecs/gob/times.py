@@ -28,9 +28,7 @@ class Time(datetime.datetime):
 
     def __new__(cls, *parts: Any, nanosecond: int = 0, **named: Any) -> Time:
         made = super().__new__(cls, *parts, **named)
-        if not 0 <= nanosecond < 1000:
-            raise ValueError("the nanoseconds below a microsecond are 0 to 999")
-        made.nanosecond = nanosecond
+        made.nanosecond = _checked(nanosecond)
         return made
 
     @property
@@ -39,8 +37,13 @@ class Time(datetime.datetime):
         return bool(self.nanosecond) or self.tzinfo is not datetime.timezone.utc or self.replace(tzinfo=None) != _YEAR_1
 
     def replace(self, *parts: Any, nanosecond: int | None = None, **named: Any) -> Time:
-        """Return it with other parts; the nanoseconds stay unless they are among them."""
+        """Return it with other parts; the nanoseconds stay unless they are among them.
+
+        :raises ValueError: a part is out of its range
+        """
         return self._keeping(super().replace(*parts, **named), nanosecond)
+
+    __replace__ = replace  # of copy.replace, since Python 3.13
 
     def astimezone(self, tz: datetime.tzinfo | None = None) -> Time:
         """Return the same moment in another time zone."""
@@ -48,7 +51,7 @@ class Time(datetime.datetime):
 
     def _keeping(self, made: Time, nanosecond: int | None) -> Time:
         if made is not self:
-            made.nanosecond = self.nanosecond if nanosecond is None else nanosecond
+            made.nanosecond = self.nanosecond if nanosecond is None else _checked(nanosecond)
         return made
 
     def __eq__(self, other: object) -> bool:
@@ -70,6 +73,12 @@ class Time(datetime.datetime):
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
         return _made, (datetime.datetime.__reduce_ex__(self, protocol), self.nanosecond)
+
+
+def _checked(nanosecond: int) -> int:
+    if not 0 <= nanosecond < 1000:
+        raise ValueError("the nanoseconds below a microsecond are 0 to 999")
+    return nanosecond
 
 
 def _made(parts: Any, nanosecond: int) -> Time:

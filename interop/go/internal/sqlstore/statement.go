@@ -38,8 +38,8 @@ func (s *store) arguments(run statement, given values) []any {
 	return arguments
 }
 
-// execute runs a statement and tells how many rows it was about.
-// execute runs a statement, again where the server says that it has done nothing, as in a deadlock.
+// execute runs a statement and tells how many rows it was about. It runs it again where the server says that it has
+// done nothing, as in a deadlock.
 func (s *store) execute(ctx context.Context, run statement, given values) (int64, error) {
 	for try := 1; ; try++ {
 		result, err := s.db.ExecContext(ctx, run.text, s.arguments(run, given)...)
