@@ -339,7 +339,7 @@ class SharedCouchbaseProvider(CouchbaseProvider):
 
     A swap sends nothing more. Its token was read while there was no mark, so it is of a time before the end, and what
     beego has stored since has another. Only if all of an end and of beego's save came between the two halves of one
-    read, a swap can still change what was revived; it stays revoked.
+    read, a swap can still change what was revived; it stays revoked. A rotation, which would not, looks first.
     """
 
     def __init__(self, config: dsn.CouchbaseConfig, options: Options) -> None:
@@ -371,6 +371,14 @@ class SharedCouchbaseProvider(CouchbaseProvider):
             raise Gone
         return replace(record, sid=sid, remaining=seconds)
 
+    async def _regenerate(
+        self, call: Call, sid: str, new_sid: str, record: Record, data: bytes, lifetime: float
+    ) -> Record:
+        # A swap of what was revived stays revoked. Under a new id it would not.
+        if await self._is_revoked(call, sid):
+            raise Gone
+        return await super()._regenerate(call, sid, new_sid, record, data, lifetime)
+
     async def _destroy(self, call: Call, sid: str) -> bool:
         await self._revoke(call, sid)
         return await super()._destroy(call, sid)
@@ -386,9 +394,19 @@ class SharedCouchbaseProvider(CouchbaseProvider):
     async def _end(self, call: Call, sid: str, record: Record) -> None:
         try:
             await super()._end(call, sid, record)
+            await self._revoke(call, sid)
         except Conflict:
             raise await self._loss(call, sid) from None
-        await self._revoke(call, sid)
+        except (Unavailable, asyncio.CancelledError):
+            with suppress(Unavailable):
+                await self._revoke_if_gone(call, sid)
+            raise
+
+    async def _revoke_if_gone(self, call: Call, sid: str) -> None:
+        """Leave the mark of an id whose end came half way, if its document did go: beego could bring it back."""
+        found = await self._send(call, Operation("exists", (self._key(sid),), repeatable=True))
+        if not found.exists:
+            await self._revoke(call, sid)
 
     async def _loss(self, call: Call, sid: str) -> Conflict | Gone:
         """Return what to tell whoever's record is no longer there: it may have been revived, and not changed."""

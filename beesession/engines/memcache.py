@@ -271,7 +271,8 @@ class SharedMemcacheProvider(MemcacheProvider):
     Most verbs send a second command, together with the first where both keys lie on one node, which then is one round
     trip; else two. A destroy leaves the mark before it removes, so that there is no moment at which beego could bring
     the session back unnoticed. What ends a session only if it has not changed (a rotation, a swap without a lifetime)
-    leaves it afterwards, in one round trip more: a mark that comes first would end the session of who wins.
+    leaves it afterwards, in one round trip more: a mark that comes first would end the session of who wins. Where the
+    mark lies on another node, that node is asked before, in one more: if it is down, nothing has been removed yet.
 
     A swap sends nothing more. Its token was read before the mark was looked for, and there was none; so it is of a
     time before the end, and what beego has stored since has another.
@@ -320,13 +321,39 @@ class SharedMemcacheProvider(MemcacheProvider):
         return record is None and not is_marked
 
     def _compare_and_set(self, sid: str, token: bytes, data: bytes, seconds: int) -> None:
+        if seconds <= 0:
+            self._demand_a_place_for_the_mark(sid)
         try:
             super()._compare_and_set(sid, token, data, seconds)
+            if seconds <= 0:
+                self._exchange(self._revocation(sid), repeatable=True)
         except Conflict:
             # Whoever lost would have to read next anyway, and may find that what is there is only what beego revived.
             current = self.read(sid)
             raise (Gone if current is None else Conflict(current)) from None
-        if seconds <= 0:
+        except Unavailable:
+            if seconds <= 0:
+                with suppress(Unavailable):
+                    self._revoke_if_gone(sid)
+            raise
+
+    def _demand_a_place_for_the_mark(self, sid: str) -> None:
+        """Find out whether another node, which is to have the mark, is there while nothing has ended yet.
+
+        :raises Unavailable: it is not
+        :raises Gone: it has the mark already
+        """
+        if self._node(sid) is self._nodes.of(self._mark(sid)):
+            return
+        (mark,) = self._exchange(Request("get", self._mark(sid)), repeatable=True)
+        if mark is not None:
+            self._end(sid)
+            raise Gone
+
+    def _revoke_if_gone(self, sid: str) -> None:
+        """Leave the mark of an id whose end came half way, if its record did go: beego could bring it back."""
+        (item,) = self._exchange(Request("gets", self._key(sid)), repeatable=True)
+        if item is None:
             self._exchange(self._revocation(sid), repeatable=True)
 
     def _look(self, sid: str) -> tuple[Record | None, bool]:

@@ -12,7 +12,7 @@ import pytest
 
 from beesession.engines.couchbase import CouchbaseProvider
 from beesession.exceptions import SessionTooLarge
-from beesession.provider import Conflict, Gone, Record
+from beesession.provider import Conflict, Gone, Record, Unavailable
 from beesession.testing import PAYLOADS, ProviderContract, Verbs
 from beesession_tests.beego.rows import Row, rows_of
 from beesession_tests.engines.couchbase_engine.records import (
@@ -168,7 +168,7 @@ SENT = {
     "create": ["GETMETA", "ADD"],
     "swap": ["REPLACE"],
     "touch": ["GAT", "GETMETA"],
-    "regenerate": ["GETMETA", "ADD", "DELETE", "SET"],
+    "regenerate": ["GETMETA", "GETMETA", "ADD", "DELETE", "SET"],
     "destroy": ["SET", "DELETE"],
 }
 
@@ -230,6 +230,52 @@ def test_a_rotation_that_comes_too_late_does_not_revoke_the_id_that_nobody_was_t
     with pytest.raises(Conflict):
         verbs.regenerate(SID, NEW_SID, record, b"mine", HOUR)
     assert [server.document(key) for key in (NEW_SID, f"{NEW_SID}:r", MARK)] == [None] * 3
+
+
+def test_a_rotation_does_not_move_what_beego_has_revived_to_an_id_without_a_mark(
+    verbs: Verbs, provider: CouchbaseProvider, server: CouchbaseServer
+) -> None:
+    record = stored(verbs)
+    provider._connection.get().collection.upsert(MARK, b"1")
+    with pytest.raises(Gone):
+        verbs.regenerate(SID, NEW_SID, record, b"moved", HOUR)
+    assert [server.document(key) for key in (SID, NEW_SID)] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("end", "answered"),
+    [
+        (lambda verbs, record: verbs.swap(SID, record, b"", 0), 0),
+        (lambda verbs, record: verbs.regenerate(SID, NEW_SID, record, b"moved", HOUR), 3),
+    ],
+    ids=["swap-with-no-lifetime", "regenerate"],
+)
+def test_an_end_of_which_the_reply_was_lost_leaves_its_mark(
+    verbs: Verbs, server: CouchbaseServer, end: Callable[[Verbs, Record], Record], answered: int
+) -> None:
+    record = stored(verbs)
+    server.lose_reply(after=answered)
+    with pytest.raises(Unavailable):
+        end(verbs, record)
+    assert [server.document(key) is not None for key in (SID, NEW_SID, MARK)] == [False, False, True]
+
+
+def test_an_end_that_is_cancelled_while_it_removes_leaves_its_mark(
+    provider: CouchbaseProvider, server: CouchbaseServer
+) -> None:
+    async def cancel_one() -> None:
+        record = await provider.acreate(SID, b"data", HOUR)
+        assert record is not None
+        server.delay(0.2)
+        ending = asyncio.ensure_future(provider.aswap(SID, record, b"", 0))
+        await asyncio.sleep(0.05)
+        ending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await ending
+        server.heal()
+
+    asyncio.run(cancel_one())
+    assert [server.document(key) is not None for key in (SID, MARK)] == [False, True]
 
 
 def test_neither_marks_nor_what_beego_has_revived_count(verbs: Verbs, provider: CouchbaseProvider) -> None:

@@ -73,10 +73,10 @@ TRIPS = {
     "read": (1, 2),
     "create": (1, 2),
     "swap": (1, 1),
-    "swap with no lifetime": (2, 2),
+    "swap with no lifetime": (2, 3),
     "touch": (1, 2),
     "touch with no lifetime": (1, 2),
-    "regenerate": (3, 4),
+    "regenerate": (3, 5),
     "destroy": (1, 2),
 }
 """Round trips of each verb, where record and mark lie on one node, and where they do not."""
@@ -140,7 +140,7 @@ def apart(make: Make, form: Form, nodes: MemcachedServers) -> Iterator[tuple[Ver
 
 
 @each_verb
-def test_on_two_nodes_it_costs_one_more_but_in_a_swap(apart: tuple[Verbs, list[Proxy]], name: str) -> None:
+def test_on_two_nodes_it_costs_one_more_or_two_but_in_a_swap(apart: tuple[Verbs, list[Proxy]], name: str) -> None:
     verbs, proxies = apart
     record = stored(verbs)
     for proxy in proxies:
@@ -252,6 +252,60 @@ def test_where_the_mark_cannot_be_left_the_record_is_not_removed_either(
     assert node.admin.get(SID) == b"data"
     others.start()
     assert verbs.destroy(SID) is True
+
+
+def test_where_the_mark_cannot_be_left_no_rotation_ends_the_session(
+    make: Make, form: Form, own_nodes: MemcachedServers
+) -> None:
+    verbs = form(make(own_nodes.provider_config, codec="gob"))
+    record = stored(verbs)
+    node = own_nodes.node_of(SID)
+    new_sid = next(
+        sid
+        for sid in (f"{number:032x}" for number in range(100, 200))
+        if {chosen(key, own_nodes.addresses) for key in (sid, mark_of(sid))} == {node.address}
+    )
+    (others,) = [other for other in own_nodes.nodes if other is not node]
+    others.stop()
+    for end in (
+        lambda: verbs.regenerate(SID, new_sid, record, b"moved", HOUR),
+        lambda: verbs.swap(SID, record, b"", 0),
+    ):
+        with pytest.raises(Unavailable):
+            end()
+    assert node.admin.get(SID) == b"data"
+    assert node.admin.get(new_sid) is None
+    others.start()
+
+
+def test_a_rotation_does_not_move_what_is_marked_on_another_node(
+    make: Make, form: Form, own_nodes: MemcachedServers
+) -> None:
+    verbs = form(make(own_nodes.provider_config, codec="gob"))
+    record = verbs.read(stored(verbs).sid)
+    assert record is not None
+    (other,) = [node for node in own_nodes.nodes if node is not own_nodes.node_of(SID)]
+    other.admin.set(mark_of(SID), b"1")
+    with pytest.raises(Gone):
+        verbs.regenerate(SID, NEW_SID, record, b"moved", HOUR)
+    assert [node.admin.get(sid) for node in own_nodes.nodes for sid in (SID, NEW_SID)] == [None] * 4
+
+
+@pytest.mark.parametrize("lost", ["cas", "set"])
+@pytest.mark.parametrize("name", ["regenerate", "swap with no lifetime"])
+def test_an_end_of_which_a_reply_was_lost_leaves_its_mark(
+    make: Make, form: Form, server: MemcachedServer, proxy: Proxy, name: str, lost: str
+) -> None:
+    verbs = form(make(f"{proxy.host}:{proxy.port}", codec="gob"))
+    stored(verbs)
+    record = verbs.read(SID)
+    assert record is not None
+    proxy.lose_reply(lost)
+    with ExitStack() as stack:
+        if lost == "cas":  # a set is sent once more
+            stack.enter_context(pytest.raises(Unavailable))
+        VERBS[name](verbs, record)
+    assert server.admin.get_many([SID, mark_of(SID)]) == {mark_of(SID): b"1"}
 
 
 def test_what_was_read_or_ended_over_a_broken_connection_is_tried_once_more(
