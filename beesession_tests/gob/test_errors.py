@@ -187,3 +187,13 @@ def test_names_that_streams_make_up_are_not_kept_for_ever() -> None:
     known = decoder._starts[head]
     assert len(known.heads) < 700
     assert len(known.readers) < 700
+
+
+def test_a_definition_within_a_key_is_read_each_time() -> None:
+    definition = sint(-65) + b"\x02" + b"\x02" + sint(6) + b"\x00\x00"
+    key = b"\x06string" + definition + b"\x05" + b"\x0c\x03\x00\x01k"
+    content = b"\x00\x01\x01a"
+    value = b"\x08[]string" + sint(65) + uint(len(content)) + content
+    stream = SESSION + message(sint(64) + b"\x00\x01" + key + value)
+    for _ in range(3):
+        assert gob.loads(stream) == {"k": ["a"]}
